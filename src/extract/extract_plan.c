@@ -117,7 +117,8 @@ static void join(const dp_extract_plan *plan, float *features)
 dp_status dp_extract(dp_extract_plan *plan, dp_session *session, const float *rgb, size_t height, size_t width,
                      float *features, dp_error *err)
 {
-    dp_status status = dp_session_layers(session, rgb, height, width, plan->layers, plan->n_run, plan->raw, err);
+    dp_status status =
+        dp_session_layers(session, &(dp_inputs){rgb, 1, height, width}, plan->layers, plan->n_run, plan->raw, err);
     float *whole = plan->channels ? plan->joined : features;
     if (status)
         return status;

@@ -111,7 +111,7 @@ static dp_status run_network(dp_session *session, const float *rgb, size_t heigh
                              dp_error *err)
 {
     if (to->n_layers)
-        return dp_session_layers(session, rgb, height, width, to->layers, to->n_layers, to->of, err);
+        return dp_session_layers(session, &(dp_inputs){rgb, 1, height, width}, to->layers, to->n_layers, to->of, err);
     return dp_session_embed(session, rgb, height, width, NULL, 0, DP_LAYERS_MEAN, to->memory, err);
 }
 

@@ -364,9 +364,9 @@ static size_t tiles_of(const dp_conv_plan *plan)
     return ((plan->rows_in + 3) / 4) * ((plan->cols_in + 3) / 4);
 }
 
-static size_t groups_of(const dp_conv_plan *plan)
+static size_t groups_of(const dp_conv_plan *plan, size_t n)
 {
-    return (tiles_of(plan) + DP_WINOGRAD_TILES - 1) / DP_WINOGRAD_TILES;
+    return (n * tiles_of(plan) + DP_WINOGRAD_TILES - 1) / DP_WINOGRAD_TILES;
 }
 
 static dp_status plan_winograd(dp_conv_plan *plan, dp_isa isa, dp_error *err)
@@ -453,9 +453,9 @@ void dp_conv_plan_close(dp_conv_plan **plan_pointer)
     *plan_pointer = NULL;
 }
 
-size_t dp_conv_plan_bands(const dp_conv_plan *plan)
+size_t dp_conv_plan_tasks(const dp_conv_plan *plan, size_t n)
 {
-    return plan->winograd ? groups_of(plan) * (plan->conv->shape.out / DP_WINOGRAD_OUT) : plan->n_tasks;
+    return plan->winograd ? groups_of(plan, n) * (plan->conv->shape.out / DP_WINOGRAD_OUT) : n * plan->n_tasks;
 }
 
 bool dp_conv_plan_failed(const dp_conv_plan *plan)
@@ -495,10 +495,11 @@ static void run_plain(const dp_conv_plan *plan, const band *b, const float *x, f
 }
 
 /* Tasks of one block of output channels follow each other, so that its weights stay in the cache. */
-static void run_winograd(const dp_conv_plan *plan, size_t index, const float *x, float *y, size_t worker)
+static void run_winograd(const dp_conv_plan *plan, size_t index, size_t n, const float *x, float *y, size_t worker)
 {
     const dp_conv *conv = plan->conv;
-    const size_t groups = groups_of(plan), first = index % groups * DP_WINOGRAD_TILES, left = tiles_of(plan) - first;
+    const size_t groups = groups_of(plan, n), first = index % groups * DP_WINOGRAD_TILES,
+                 left = n * tiles_of(plan) - first;
     const dp_winograd_task t = {.x = x,
                                 .y = y,
                                 .weights = conv->winograd,
@@ -517,14 +518,17 @@ static void run_winograd(const dp_conv_plan *plan, size_t index, const float *x,
     plan->winograd(&t);
 }
 
-void dp_conv_run(dp_conv_plan *plan, size_t index, const float *x, float *y, size_t worker)
+void dp_conv_run(dp_conv_plan *plan, size_t index, size_t n, const float *x, float *y, size_t worker)
 {
     if (plan->winograd) {
-        run_winograd(plan, index, x, y, worker);
+        run_winograd(plan, index, n, x, y, worker);
         return;
     }
-    const task *t = &plan->tasks[index];
+    const task *t = &plan->tasks[index % plan->n_tasks];
     const dp_conv_shape *c = &plan->conv->shape;
+    const size_t picture = index / plan->n_tasks;
+    x += picture * plan->rows_in * plan->cols_in * c->in;
+    y += picture * dp_conv_out(c, plan->rows_in) * plan->cols_out * c->out;
     if (plan->conv->backing == DP_BACKING_PLAIN) {
         run_plain(plan, &t->band, x, y);
         return;

@@ -51,10 +51,12 @@ typedef struct dp_conv_plan dp_conv_plan;
 dp_status dp_conv_plan_open(const dp_conv *conv, dnnl_engine_t engine, dp_isa isa, size_t workers, size_t rows_in,
                             size_t cols_in, dp_conv_plan **plan, dp_error *err);
 void dp_conv_plan_close(dp_conv_plan **plan);
-size_t dp_conv_plan_bands(const dp_conv_plan *plan);
-/* Runs one task. x [rows_in, cols_in, in], y [rows_out, cols_out, out]. */
-void dp_conv_run(dp_conv_plan *plan, size_t band, const float *x, float *y, size_t worker);
-/* The same for INT8: the input is x_scale * q. */
+/* Tasks of n pictures. */
+size_t dp_conv_plan_tasks(const dp_conv_plan *plan, size_t n);
+/* Runs one task of n pictures. x [n, rows_in, cols_in, in], y [n, rows_out, cols_out, out]. A picture has the same bits alone and among
+ * others. */
+void dp_conv_run(dp_conv_plan *plan, size_t task, size_t n, const float *x, float *y, size_t worker);
+/* The same for INT8 and one picture: the input is x_scale * q. */
 typedef struct dp_conv_bytes_in {
     const dp_int8_kernels *kernels;
     const uint8_t *q; /* [rows_in, cols_in, in] */

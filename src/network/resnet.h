@@ -62,15 +62,15 @@ dp_status dp_resnet_run_open(const dp_resnet *resnet, const dp_resnet_weights *w
                              const dp_int8_kernels *kernels, dp_pool *pool, dp_resnet_run **run, dp_error *err);
 void dp_resnet_run_close(dp_resnet_run **run);
 typedef struct dp_resnet_input {
-    const float *rgb;     /* [height, width, 3] in 0..255 */
-    size_t height, width; /* multiples of 8 */
-    const size_t *layers; /* [n_layers], ascending, 1..depth */
+    const float *rgb;        /* [n, height, width, 3] in 0..255 */
+    size_t n, height, width; /* sides: multiples of 8; n: 1 for dp_resnet_embed and in 8 bits */
+    const size_t *layers;    /* [n_layers], ascending, 1..depth */
     size_t n_layers;
 } dp_resnet_input;
 /* Computes PatchCore's features: tokens [height/8, width/8, 1024]. */
 dp_status dp_resnet_embed(dp_resnet_run *run, const dp_resnet_input *input, dp_stage_seconds *seconds, float *tokens,
                           dp_error *err);
-/* Computes layers as the network leaves them, after the last relu of each: out [n_layers] of [rows, cols, channels]. */
+/* Computes layers as the network leaves them, after the last relu of each: out [n_layers] of [n, rows, cols, channels]. */
 dp_status dp_resnet_layers(dp_resnet_run *run, const dp_resnet_input *input, dp_stage_seconds *seconds,
                            float *const *out, dp_error *err);
 dp_layer_shape dp_resnet_layer_shape(const dp_resnet *resnet, size_t layer, size_t height, size_t width);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* resnet_run.c - runs one picture through a residual network and computes PatchCore's features from its layers.
+/* resnet_run.c - runs pictures of one size through a residual network and computes PatchCore's features from its layers.
  *
  *     x = maxpool(relu(conv1(picture)))                           [H/4, W/4, stem]; 3x3, stride 2
  *     for each block:  x = relu(convs(x) + shortcut(x))           the last convolution includes the sum and the relu
@@ -14,7 +14,7 @@
  *
  * In 8 bits each activation that enters a convolution becomes bytes first, with one scale: its largest value is 255.
  *
- * Workspace, in floats: x, y, t, u: the largest activation each; pooled: [cells, 1024] for each layer. */
+ * Workspace, in floats: x, y, t, u: the largest activation of all pictures each; pooled: [cells, 1024] for each layer. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -36,6 +36,7 @@ struct dp_resnet_run {
     dp_pool *pool;
     dp_conv_plan **plans; /* [n_convs], for the current size */
     size_t height, width; /* 0: none */
+    size_t n;             /* pictures that are run at once */
     size_t planned;       /* number of layers that have plans */
     size_t room, pooled_room;
     float *x, *y, *t, *u, *pooled[DP_RESNET_LAYERS + 1];
@@ -203,30 +204,34 @@ static void prepare_task(void *context, size_t index, size_t worker)
 }
 
 /* pools: also make room for PatchCore's features. */
-static dp_status prepare(dp_resnet_run *r, size_t height, size_t width, size_t deepest, bool pools, dp_error *err)
+static dp_status prepare(dp_resnet_run *r, const dp_resnet_input *in, size_t deepest, bool pools, dp_error *err)
 {
-    const size_t cells = pools ? (height / DP_RESNET_STRIDE) * (width / DP_RESNET_STRIDE) : 0;
-    if (r->height == height && r->width == width && r->planned >= deepest && r->pooled_room >= cells)
+    const size_t height = in->height, width = in->width,
+                 cells = pools ? (height / DP_RESNET_STRIDE) * (width / DP_RESNET_STRIDE) : 0;
+    struct count count = {.net = r->net, .largest = height * width * 3};
+    (void)walk(r->net, height, width, r->net->depth, count_conv, &count);
+    const size_t floats = in->n * count.largest /* checked: few pictures */;
+    r->n = in->n;
+    if (r->height == height && r->width == width && r->planned >= deepest && r->room >= floats
+        && r->pooled_room >= cells)
         return DP_OK;
     if (r->height != height || r->width != width)
         release(r);
-    struct count count = {.net = r->net, .largest = height * width * 3};
-    (void)walk(r->net, height, width, r->net->depth, count_conv, &count);
-    if (count.largest > r->room || cells > r->pooled_room) {
+    if (floats > r->room || cells > r->pooled_room) {
         release_buffers(r);
         float **const buffers[] = {&r->x, &r->y, &r->t, &r->u};
         bool good = true;
         for (size_t i = 0; i < 4; i++)
-            good = (*buffers[i] = dp_malloc(count.largest, sizeof(float))) && good;
+            good = (*buffers[i] = dp_malloc(floats, sizeof(float))) && good;
         if (in_bytes(r))
-            good = (r->q = dp_malloc(count.largest, 1)) && good;
+            good = (r->q = dp_malloc(floats, 1)) && good;
         for (size_t l = DP_RESNET_GRID_LAYER; cells && l <= r->net->depth; l++)
             good = (r->pooled[l] = dp_malloc(cells, DIM * sizeof(float))) && good;
         if (!good) {
             release_buffers(r);
-            return dp_fail_memory(err, "a residual network's activations", 4 * count.largest * sizeof(float));
+            return dp_fail_memory(err, "a residual network's activations", 4 * floats * sizeof(float));
         }
-        r->room = count.largest;
+        r->room = floats;
         r->pooled_room = cells;
     }
     struct preparation p = {r, height, width, deepest, DP_OK, err};
@@ -243,7 +248,7 @@ static dp_status prepare(dp_resnet_run *r, size_t height, size_t width, size_t d
 
 /* ----------------------------------------------------------------------------------------------------------- network */
 
-/* Normalises one row of the picture with the network's mean and standard deviation. */
+/* Normalises one row of the pictures with the network's mean and standard deviation. */
 static void normalise_task(void *context, size_t row, size_t worker)
 {
     dp_resnet_run *r = context;
@@ -261,7 +266,7 @@ static void normalise_task(void *context, size_t row, size_t worker)
 static void conv_task(void *context, size_t band, size_t worker)
 {
     dp_resnet_run *r = context;
-    dp_conv_run(r->plan, band, r->from, r->to, worker);
+    dp_conv_run(r->plan, band, r->n, r->from, r->to, worker);
 }
 
 static void conv_task_i8(void *context, size_t band, size_t worker)
@@ -276,7 +281,7 @@ static void convolve(dp_resnet_run *r, size_t conv, const float *from, float *to
     r->plan = r->plans[conv];
     r->from = from;
     r->to = to;
-    dp_pool_run(r->pool, dp_conv_plan_bands(r->plan), bytes ? conv_task_i8 : conv_task, r);
+    dp_pool_run(r->pool, dp_conv_plan_tasks(r->plan, r->n), bytes ? conv_task_i8 : conv_task, r);
 }
 
 static void largest_task(void *context, size_t chunk, size_t worker)
@@ -313,18 +318,19 @@ static void take_input(dp_resnet_run *r, const float *from, size_t n)
 }
 
 /* Computes one output row of the 3x3 maximum with stride 2. It follows a relu, so pixels outside may count as 0. */
-static void maximum_task(void *context, size_t row, size_t worker)
+static void maximum_task(void *context, size_t index, size_t worker)
 {
     dp_resnet_run *r = context;
     (void)worker;
     size_t channels = r->net->channels[0], rows = dp_conv_out(&r->net->convs[0].shape, r->height);
     size_t cols = dp_conv_out(&r->net->convs[0].shape, r->width), out_cols = halved(cols);
+    const size_t picture = index / halved(rows), row = index % halved(rows);
     for (size_t col = 0; col < out_cols; col++) {
-        float *to = r->to + (row * out_cols + col) * channels;
+        float *to = r->to + (index * out_cols + col) * channels;
         memset(to, 0, channels * sizeof *to);
         for (size_t v = row ? 2 * row - 1 : 0; v <= 2 * row + 1 && v < rows; v++)
             for (size_t u = col ? 2 * col - 1 : 0; u <= 2 * col + 1 && u < cols; u++) {
-                const float *from = r->from + (v * cols + u) * channels;
+                const float *from = r->from + ((picture * rows + v) * cols + u) * channels;
                 for (size_t c = 0; c < channels; c++)
                     to[c] = from[c] > to[c] ? from[c] : to[c];
             }
@@ -430,26 +436,26 @@ static void token_task(void *context, size_t row, size_t worker)
 /* Uses the output of a layer, which is in x on the grid `at`. index: its place in input->layers. */
 typedef void (*take_fn)(dp_resnet_run *r, size_t index, size_of at, void *user);
 
-/* Runs the picture up to the deepest layer. The time of the convolutions goes to their stages, the time of `take` to
+/* Runs the pictures up to the deepest layer. The time of the convolutions goes to their stages, the time of `take` to
  * the others. */
 static dp_status forward(dp_resnet_run *r, const dp_resnet_input *in, bool pools, dp_stage_seconds *seconds,
                          take_fn take, void *user, dp_error *err)
 {
     const dp_resnet *net = r->net;
     const size_t deepest = in->layers[in->n_layers - 1];
-    dp_status status = prepare(r, in->height, in->width, deepest, pools, err);
+    dp_status status = prepare(r, in, deepest, pools, err);
     if (status)
         return status;
     double begin = dp_now_seconds(), taking = 0;
     r->rgb = in->rgb;
     r->to = r->t;
-    dp_pool_run(r->pool, in->height, normalise_task, r);
+    dp_pool_run(r->pool, in->n * in->height, normalise_task, r);
     convolve(r, 0, r->t, r->y);
     size_of at = {halved(dp_conv_out(&net->convs[0].shape, in->height)),
                   halved(dp_conv_out(&net->convs[0].shape, in->width))};
     r->from = r->y;
     r->to = r->x;
-    dp_pool_run(r->pool, at.rows, maximum_task, r);
+    dp_pool_run(r->pool, in->n * at.rows, maximum_task, r);
     seconds->of[DP_STAGE_PATCH] += dp_now_seconds() - begin;
 
     begin = dp_now_seconds();
@@ -502,7 +508,7 @@ static void take_copy(dp_resnet_run *r, size_t index, size_of at, void *user)
 {
     const struct copies *copies = user;
     size_t channels = r->net->channels[copies->input->layers[index]];
-    memcpy(copies->out[index], r->x, at.rows * at.cols * channels * sizeof(float));
+    memcpy(copies->out[index], r->x, r->n * at.rows * at.cols * channels * sizeof(float));
 }
 
 dp_status dp_resnet_layers(dp_resnet_run *r, const dp_resnet_input *input, dp_stage_seconds *seconds, float *const *out,

@@ -309,7 +309,7 @@ dp_status dp_session_embed(dp_session *s, const float *rgb, size_t height, size_
     if (status)
         return status;
     if (s->resnet)
-        return embed_resnet(s, &(dp_resnet_input){rgb, height, width, layers, n_layers}, mix, tokens, err);
+        return embed_resnet(s, &(dp_resnet_input){rgb, 1, height, width, layers, n_layers}, mix, tokens, err);
     const size_t last_block[] = {c->depth - 1};
     if (!n_layers) {
         layers = last_block;
@@ -352,10 +352,48 @@ dp_layer_shape dp_session_layer_shape(const dp_session *s, size_t layer, size_t 
     return (dp_layer_shape){height / c->patch_px, width / c->patch_px, c->dim};
 }
 
-dp_status dp_session_layers(dp_session *s, const float *rgb, size_t height, size_t width, const size_t *layers,
-                            size_t n_layers, float *const *out, dp_error *err)
+/* One picture of a transformer. */
+static dp_status blocks_of_one(dp_session *s, const dp_inputs *inputs, size_t picture, const size_t *layers,
+                               size_t n_layers, float *const *out, dp_error *err)
 {
-    dp_status status = n_layers ? check_arguments(s, height, width, layers, n_layers, err)
+    const float *rgb = inputs->rgb + picture * inputs->height * inputs->width * 3;
+    dp_status status = begin_picture(s, rgb, inputs->height, inputs->width, err);
+    const size_t values = s->rows * s->cols * s->dim;
+    for (size_t block = 0, next = 0; !status && next < n_layers; block++) {
+        status = run_block(s, block, err);
+        for (; !status && next < n_layers && layers[next] == block; next++)
+            memcpy(out[next] + picture * values, s->x + s->n * s->dim - values, values * sizeof(float));
+    }
+    return status ? status : check_plans(s, err);
+}
+
+/* In floats all pictures at once; in 8 bits one by one, for each has its own scales. */
+static dp_status resnet_layers(dp_session *s, const dp_inputs *inputs, const size_t *layers, size_t n_layers,
+                               float *const *out, dp_error *err)
+{
+    const size_t at_once = s->precision == DP_INT8 ? 1 : inputs->n;
+    dp_status status = DP_OK;
+    for (size_t i = 0; i < inputs->n && !status; i += at_once) {
+        const dp_resnet_input input = {inputs->rgb + i * inputs->height * inputs->width * 3,
+                                       at_once,
+                                       inputs->height,
+                                       inputs->width,
+                                       layers,
+                                       n_layers};
+        float *to[DP_MAX_LAYERS];
+        for (size_t l = 0; l < n_layers; l++) {
+            const dp_layer_shape shape = dp_session_layer_shape(s, layers[l], inputs->height, inputs->width);
+            to[l] = out[l] + i * shape.rows * shape.cols * shape.dim;
+        }
+        status = dp_resnet_layers(s->resnet, &input, &s->seconds, to, err);
+    }
+    return status;
+}
+
+dp_status dp_session_layers(dp_session *s, const dp_inputs *inputs, const size_t *layers, size_t n_layers,
+                            float *const *out, dp_error *err)
+{
+    dp_status status = n_layers ? check_arguments(s, inputs->height, inputs->width, layers, n_layers, err)
                                 : dp_fail(err, DP_E_ARGUMENT, "no layers are given");
     if (status)
         return status;
@@ -363,22 +401,13 @@ dp_status dp_session_layers(dp_session *s, const float *rgb, size_t height, size
         if (layers[i] < 1 || layers[i] > s->model->resnet->depth)
             return dp_fail(err, DP_E_ARGUMENT, "layer %zu does not exist; this residual network has layers 1 to %zu",
                            layers[i], s->model->resnet->depth);
-    const dp_resnet_input input = {rgb, height, width, layers, n_layers};
     if (s->resnet)
-        status = dp_resnet_layers(s->resnet, &input, &s->seconds, out, err);
-    else
-        status = begin_picture(s, rgb, height, width, err);
-    size_t cells = s->rows * s->cols;
-    for (size_t block = 0, next = 0; !s->resnet && !status && next < n_layers; block++) {
-        status = run_block(s, block, err);
-        for (; !status && next < n_layers && layers[next] == block; next++)
-            memcpy(out[next], s->x + (s->n - cells) * s->dim, cells * s->dim * sizeof(float));
-    }
-    if (!status && !s->resnet)
-        status = check_plans(s, err);
+        status = resnet_layers(s, inputs, layers, n_layers, out, err);
+    for (size_t i = 0; !s->resnet && i < inputs->n && !status; i++)
+        status = blocks_of_one(s, inputs, i, layers, n_layers, out, err);
     for (size_t i = 0; i < n_layers && !status; i++) {
-        dp_layer_shape shape = dp_session_layer_shape(s, layers[i], height, width);
-        if (!all_finite(out[i], shape.rows * shape.cols * shape.dim))
+        dp_layer_shape shape = dp_session_layer_shape(s, layers[i], inputs->height, inputs->width);
+        if (!all_finite(out[i], inputs->n * shape.rows * shape.cols * shape.dim))
             status = dp_fail(err, DP_E_NUMERIC, "the network returned a value that is not finite");
     }
     return status;

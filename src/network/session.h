@@ -24,11 +24,16 @@ typedef struct dp_layer_shape {
 } dp_layer_shape;
 /* layer: a block of a transformer, from 0; a layer of a residual network, from 1. */
 dp_layer_shape dp_session_layer_shape(const dp_session *session, size_t layer, size_t height, size_t width);
+/* Pictures of one size. A picture has the same features alone and among others, to the bit. */
+typedef struct dp_inputs {
+    const float *rgb; /* [n, height, width, 3] in 0..255 */
+    size_t n, height, width;
+} dp_inputs;
 /* Computes the raw output of layers: for a transformer the residual stream of the grid's cells, without the final
- * LayerNorm. layers [n_layers] ascending; out [n_layers] of [rows, cols, dim] as dp_session_layer_shape says. Errors:
+ * LayerNorm. layers [n_layers] ascending; out [n_layers] of [n, rows, cols, dim] as dp_session_layer_shape says. Errors:
  * as dp_session_embed. */
-dp_status dp_session_layers(dp_session *session, const float *rgb, size_t height, size_t width, const size_t *layers,
-                            size_t n_layers, float *const *out, dp_error *err);
+dp_status dp_session_layers(dp_session *session, const dp_inputs *inputs, const size_t *layers, size_t n_layers,
+                            float *const *out, dp_error *err);
 
 /* Fills out [dim] with the final LayerNorm of the class token after the deepest layer that the last dp_session_embed or
  * dp_session_layers of a transformer asked for. */

@@ -9,6 +9,8 @@
  * errs more than twice as far; these have the least in a search over eighths, and all their products are exact. At each of the 36 places the sum over the input channels is a product of matrices: tiles x channels.
  * docs/numerics.md gives the rounding error.
  *
+ * Small pictures have few tiles, and reading the weights then takes longer than multiplying by them; several pictures at once share them.
+ *
  * A task is DP_WINOGRAD_TILES tiles and DP_WINOGRAD_OUT output channels. The tasks depend on the shape alone, and each
  * computes its outputs from the input, so that the bits are the same for any number of threads. */
 #ifndef DP_NETWORK_WINOGRAD_H
@@ -28,13 +30,13 @@
 
 /* One task. */
 typedef struct dp_winograd_task {
-    const float *x;       /* [rows, cols, in] */
-    float *y;             /* [rows, cols, out] */
+    const float *x;       /* [pictures, rows, cols, in] */
+    float *y;             /* [pictures, rows, cols, out] */
     const float *weights; /* [out / PANEL, PLACES, in, PANEL] */
     const float *bias;    /* [out] */
     const float *zeros;   /* [in] */
     size_t rows, cols, in, out;
-    size_t first_tile, n_tiles; /* counted along the rows of tiles */
+    size_t first_tile, n_tiles; /* counted along the rows of tiles, picture after picture */
     size_t first_out;           /* of DP_WINOGRAD_OUT channels */
     bool add, relu;             /* add the values in y; then what is below 0 becomes 0 */
     float *scratch;             /* [dp_winograd_scratch(in)] */

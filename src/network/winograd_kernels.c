@@ -50,14 +50,27 @@ ALWAYS_INLINE void transform_output(const vf m[6], vf to[4])
     to[3] = vfma(vset1(A2 * DP_WINOGRAD_A), odd_a, vfma(vset1(B2 * DP_WINOGRAD_B), odd_b, m[5]));
 }
 
+/* Where a tile's outputs begin: in which picture, row and column. */
+typedef struct corner {
+    size_t picture, top, left;
+} corner;
+
+ALWAYS_INLINE corner corner_of(const dp_winograd_task *t, size_t tile)
+{
+    const size_t across = (t->cols + 3) / 4, tiles = (t->rows + 3) / 4 * across;
+    return (corner){tile / tiles, tile % tiles / across * 4, tile % across * 4};
+}
+
 static void tile_in(const dp_winograd_task *t, size_t tile, float *v, size_t place)
 {
-    const size_t across = (t->cols + 3) / 4, top = tile / across * 4, left = tile % across * 4;
+    const corner at = corner_of(t, tile);
+    const size_t top = at.top, left = at.left;
+    const float *x = t->x + at.picture * t->rows * t->cols * t->in;
     const float *from[6][6];
     for (size_t r = 0; r < 6; r++)
         for (size_t c = 0; c < 6; c++) {
             bool inside = top + r >= 1 && top + r <= t->rows && left + c >= 1 && left + c <= t->cols;
-            from[r][c] = inside ? t->x + ((top + r - 1) * t->cols + left + c - 1) * t->in : t->zeros;
+            from[r][c] = inside ? x + ((top + r - 1) * t->cols + left + c - 1) * t->in : t->zeros;
         }
     for (size_t i = 0; i < t->in; i += VL) {
         vf down[6][6], d[6], all[6];
@@ -78,7 +91,9 @@ static void tile_in(const dp_winograd_task *t, size_t tile, float *v, size_t pla
 
 static void tile_out(const dp_winograd_task *t, size_t tile, const float *m, size_t place)
 {
-    const size_t across = (t->cols + 3) / 4, top = tile / across * 4, left = tile % across * 4;
+    const corner at = corner_of(t, tile);
+    const size_t top = at.top, left = at.left;
+    float *picture = t->y + at.picture * t->rows * t->cols * t->out;
     const size_t rows = t->rows - top < 4 ? t->rows - top : 4, cols = t->cols - left < 4 ? t->cols - left : 4;
     for (size_t o = 0; o < OUT; o += VL) {
         const vf bias = vload(t->bias + t->first_out + o), zero = vset1(0);
@@ -93,7 +108,7 @@ static void tile_out(const dp_winograd_task *t, size_t tile, const float *m, siz
         for (size_t r = 0; r < rows; r++) {
             transform_output(down[r], all);
             for (size_t c = 0; c < cols; c++) {
-                float *y = t->y + ((top + r) * t->cols + left + c) * t->out + t->first_out + o;
+                float *y = picture + ((top + r) * t->cols + left + c) * t->out + t->first_out + o;
                 vf value = vadd(all[c], bias);
                 if (t->add)
                     value = vadd(value, vload(y));

@@ -7,6 +7,7 @@
  *
  *     f(c) = ( b(c) / |b(c)| ,  k(c) / |k(c)| ) */
 #include "register/finder.h"
+#include "register/basis.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "geometry/layer_grid.h"
@@ -119,27 +120,49 @@ static void extend(const dp_picture *picture, const dp_pose *pose, size_t height
         }
 }
 
-dp_status dp_finder_see(dp_finder *finder, const dp_picture *picture, const dp_placement *at, const dp_look *look,
-                        uint8_t *valid, dp_error *err)
+dp_status dp_finder_see(dp_finder *finder, const dp_placed *views, size_t n, const dp_look *look, uint8_t *valid,
+                        dp_error *err)
 {
-    const size_t height = look->rows * DP_LOOK_CELL_PX, width = look->cols * DP_LOOK_CELL_PX,
+    const size_t height = look->rows * DP_LOOK_CELL_PX, width = look->cols * DP_LOOK_CELL_PX, pixels = height * width,
                  cells = dp_look_cells(look), dim = dp_finder_dim(finder);
-    const dp_pose pose = pose_of(picture, at, look);
-    dp_status status = make_room(finder, cells, err);
+    dp_status status = make_room(finder, n * cells /* checked: few */, err);
+    for (size_t i = 0; i < n && !status; i++) {
+        const dp_pose pose = pose_of(views[i].picture, &views[i].at, look);
+        float *rgb = finder->rgb + 3 * i * pixels;
+        uint8_t *inside = finder->inside + i * pixels;
+        status = dp_canvas_warp(views[i].picture, &pose, 1, 0, height, width, rgb, inside, err);
+        if (!status)
+            extend(views[i].picture, &pose, height, width, rgb, inside);
+    }
+    const dp_inputs inputs = {finder->rgb, n, height, width};
     if (!status)
-        status = dp_canvas_warp(picture, &pose, 1, 0, height, width, finder->rgb, finder->inside, err);
-    if (!status)
-        extend(picture, &pose, height, width, finder->rgb, finder->inside);
-    if (!status)
-        status = dp_session_layers(finder->session, finder->rgb, height, width, layers, 2, finder->layers, err);
+        status = dp_session_layers(finder->session, &inputs, layers, 2, finder->layers, err);
     for (size_t l = 0, first = 0; l < 2 && !status; first += finder->dims[l++]) {
         const dp_layer_shape shape = dp_session_layer_shape(finder->session, layers[l], height, width);
-        const dp_grid_slot slot = {finder->features + first, look->rows, look->cols, dim};
-        to_length_1(finder->layers[l], shape.rows * shape.cols, shape.dim);
-        dp_grid_resample(finder->layers[l], shape.rows, shape.cols, shape.dim, &slot);
+        const size_t its = shape.rows * shape.cols;
+        to_length_1(finder->layers[l], n * its, shape.dim);
+        for (size_t i = 0; i < n; i++) {
+            const dp_grid_slot slot = {finder->features + i * cells * dim + first, look->rows, look->cols, dim};
+            dp_grid_resample(finder->layers[l] + i * its * shape.dim, shape.rows, shape.cols, shape.dim, &slot);
+        }
     }
-    if (!status)
-        dp_canvas_to_valid_cells(finder->inside, height, width, DP_LOOK_CELL_PX, valid);
+    for (size_t i = 0; i < n && !status; i++)
+        dp_canvas_to_valid_cells(finder->inside + i * pixels, height, width, DP_LOOK_CELL_PX, valid + i * cells);
+    return status;
+}
+
+dp_status dp_finder_look(dp_finder *finder, const dp_basis *basis, const dp_placed *views, size_t n,
+                         const dp_look *look, float *features, uint8_t *valid, dp_error *err)
+{
+    const size_t cells = dp_look_cells(look);
+    dp_status status = DP_OK;
+    for (size_t first = 0; first < n && !status; first += DP_MOST_SEEN) {
+        const size_t most = n - first < DP_MOST_SEEN ? n - first : DP_MOST_SEEN;
+        status = dp_finder_see(finder, views + first, most, look, valid + first * cells, err);
+        if (!status)
+            status = dp_basis_apply(basis, finder->features, most * cells, dp_finder_pool(finder),
+                                    features + first * cells * basis->dim, err);
+    }
     return status;
 }
 

@@ -13,16 +13,25 @@ typedef struct dp_placement {
     double scale_px; /* pixels of the picture to a unit of the plane */
 } dp_placement;
 
-/* The network `nano`, in floats, and memory for what it sees.  One picture at a time. */
+/* One look at a picture. */
+typedef struct dp_placed {
+    const dp_picture *picture;
+    dp_placement at;
+} dp_placed;
+
+/* Views that the network takes at once: of so small ones the time goes into reading its weights. */
+#define DP_MOST_SEEN 4
+
+/* The network `nano`, in floats, and memory for what it sees. */
 typedef struct dp_finder {
     dp_network *network; /* NULL: the work's own is `nano` */
     dp_session *session;
     size_t dims[2];  /* features of its two layers */
     size_t room;     /* cells that there is memory for */
-    float *rgb;      /* [8 rows, 8 cols, 3] */
-    uint8_t *inside; /* [8 rows, 8 cols] */
+    float *rgb;      /* [n, 8 rows, 8 cols, 3] */
+    uint8_t *inside; /* [n, 8 rows, 8 cols] */
     float *layers[2];
-    float *features; /* [rows, cols, dim_in] */
+    float *features; /* [n, rows, cols, dim_in] */
 } dp_finder;
 
 /* Opens a session of its own, with the settings of the work's, so that the part is looked for in one picture while the work goes on with
@@ -36,10 +45,13 @@ static inline size_t dp_finder_dim(const dp_finder *finder)
     return finder->dims[0] + finder->dims[1];
 }
 
-/* What the network sees of a picture so placed: finder->features [rows, cols, dim_in], each layer of a cell of length 1.
- * valid [rows, cols]: the cell lies wholly inside the picture. */
-dp_status dp_finder_see(dp_finder *finder, const dp_picture *picture, const dp_placement *at, const dp_look *look,
-                        uint8_t *valid, dp_error *err);
+/* What the network sees in views [n], n <= DP_MOST_SEEN: finder->features [n, rows, cols, dim_in], each layer of a cell of length 1.
+ * valid [n, rows, cols]: the cell lies wholly inside the picture. */
+dp_status dp_finder_see(dp_finder *finder, const dp_placed *views, size_t n, const dp_look *look, uint8_t *valid,
+                        dp_error *err);
+/* The same in few numbers: features [n, rows, cols, basis->dim], for any n. */
+dp_status dp_finder_look(dp_finder *finder, const dp_basis *basis, const dp_placed *views, size_t n,
+                         const dp_look *look, float *features, uint8_t *valid, dp_error *err);
 
 /* A picture made small enough for the finder: whole pixels are averaged. */
 typedef struct dp_small {

@@ -44,18 +44,20 @@
 struct member {
     const dp_small *small;
     dp_match match;
-    float *features; /* [cells, dim] */
-    uint8_t *valid;  /* [cells] */
-    size_t rank;     /* 0: matches best */
-    bool strange;    /* shows something else than the others */
-    dp_coarse whole; /* in zoom 1 */
+    const float *features; /* [cells, dim] */
+    const uint8_t *valid;  /* [cells] */
+    size_t rank;           /* 0: matches best */
+    bool strange;          /* shows something else than the others */
 };
 
 struct group {
     dp_finder *finder;
     struct member *members;
-    size_t n, n_alike; /* the others are strange */
-    bool left;         /* not worth learning */
+    float *features;                  /* [n, cells, dim] of the members */
+    uint8_t *valid;                   /* [n, cells] */
+    dp_coarse whole[DP_MOST_LEARNED]; /* the members in zoom 1 */
+    size_t n, n_alike;                /* the others are strange */
+    bool left;                        /* not worth learning */
     dp_reference *reference;
     const dp_reference *first; /* kind; NULL: this is it */
     float *variance;           /* [cells] of the features */
@@ -83,13 +85,16 @@ static dp_status find_basis(struct group *g, dp_error *err)
     const dp_look look = {SIDE, SIDE, DP_COARSE_UNIT};
     const size_t cells = dp_look_cells(&look), dim = dp_finder_dim(g->finder);
     float *all = NULL;
-    uint8_t valid[SIDE * SIDE];
+    uint8_t valid[DP_MOST_SEEN * SIDE * SIDE];
     size_t n = 0;
     dp_status status = room(&all, g->n * cells /* checked: few */, dim, err);
-    for (size_t i = 0; i < g->n && !status; i++) {
-        const dp_placement at = middle_of(g->members[i].small);
-        status = dp_finder_see(g->finder, g->members[i].small->picture, &at, &look, valid, err);
-        for (size_t c = 0; c < cells && !status; c++)
+    for (size_t first = 0; first < g->n && !status; first += DP_MOST_SEEN) {
+        dp_placed views[DP_MOST_SEEN];
+        size_t seen = 0;
+        for (size_t i = first; i < g->n && seen < DP_MOST_SEEN; i++)
+            views[seen++] = (dp_placed){g->members[i].small->picture, middle_of(g->members[i].small)};
+        status = dp_finder_see(g->finder, views, seen, &look, valid, err);
+        for (size_t c = 0; c < seen * cells && !status; c++)
             if (valid[c])
                 memcpy(all + n++ * dim, g->finder->features + c * dim, dim * sizeof *all);
     }
@@ -117,47 +122,61 @@ static dp_status take_basis(struct group *g, dp_error *err)
 
 /* --------------------------------------------------------------------------------------------------------- templates */
 
+/* Adds a look at `side` cells and their rim to the sums of a template. */
+static void add_look(const float *grid, const uint8_t *valid, size_t side, size_t dim, float *sum, float *count)
+{
+    for (size_t c = 0; c < side * side; c++) {
+        const size_t from = (c / side + RIM) * (side + 2 * RIM) + c % side + RIM;
+        for (size_t d = 0; d < dim && valid[from]; d++)
+            sum[c * dim + d] += grid[from * dim + d];
+        count[c] += valid[from];
+    }
+}
+
 /* turned and turned_weight of the reference, from the members ranked below `most`: side x side cells in so many angles. */
 static dp_status make_templates(struct group *g, size_t side, size_t most, size_t angles, dp_error *err)
 {
     dp_reference *r = g->reference;
     const dp_look look = {side + 2 * RIM, side + 2 * RIM, DP_COARSE_UNIT};
     const size_t n = side * side, cells = dp_look_cells(&look), dim = r->basis.dim;
+    const struct member *used[DP_MOST_LEARNED];
+    size_t n_used = 0;
     r->n_angles = r->round ? 1 : angles;
     r->side = side;
+    for (size_t i = 0; i < g->n; i++)
+        if (g->members[i].rank < most)
+            used[n_used++] = &g->members[i];
     float *grid = NULL;
-    uint8_t *valid = dp_malloc(cells, 1);
-    size_t used = most < g->n ? most : g->n;
-    dp_status status = valid ? room(&grid, cells, dim, err) : dp_fail_memory(err, "the reference", cells);
+    uint8_t *valid = dp_malloc_2d(DP_MOST_SEEN, cells, 1);
+    dp_status status = valid ? room(&grid, DP_MOST_SEEN * cells /* checked: few */, dim, err)
+                             : dp_fail_memory(err, "the reference", DP_MOST_SEEN * cells);
     if (!status)
         status = room(&r->turned, r->n_angles * n /* checked: few */, dim, err);
     if (!status)
         status = room(&r->turned_weight, r->n_angles, n, err);
 
-    for (size_t k = 0; k < r->n_angles && !status; k++) {
-        float *sum = r->turned + k * n * dim, *count = r->turned_weight + k * n;
-        for (size_t i = 0; i < g->n && !status; i++) {
-            const struct member *m = &g->members[i];
-            dp_placement at = m->match.at;
-            if (m->rank >= most)
-                continue;
-            at.angle_rad -= 2 * M_PI * (double)k / (double)r->n_angles;
-            status = dp_finder_see(g->finder, m->small->picture, &at, &look, valid, err);
-            if (!status)
-                status = dp_basis_apply(&r->basis, g->finder->features, cells, dp_finder_pool(g->finder), grid, err);
-            for (size_t c = 0; c < n && !status; c++) {
-                const size_t from = (c / side + RIM) * look.cols + c % side + RIM;
-                for (size_t d = 0; d < dim && valid[from]; d++)
-                    sum[c * dim + d] += grid[from * dim + d];
-                count[c] += valid[from];
-            }
+    const size_t total = r->n_angles * n_used;
+    for (size_t first = 0; first < total && !status; first += DP_MOST_SEEN) {
+        const size_t seen = total - first < DP_MOST_SEEN ? total - first : DP_MOST_SEEN;
+        dp_placed views[DP_MOST_SEEN];
+        for (size_t i = 0; i < seen; i++) {
+            const struct member *m = used[(first + i) % n_used];
+            views[i] = (dp_placed){m->small->picture, m->match.at};
+            views[i].at.angle_rad -= 2 * M_PI * (double)((first + i) / n_used) / (double)r->n_angles;
         }
-        for (size_t c = 0; c < n; c++) {
-            const float there = 2 * count[c] >= (float)used ? count[c] : 0;
-            for (size_t d = 0; d < dim; d++)
-                sum[c * dim + d] = there > 0 ? sum[c * dim + d] / there : 0;
-            count[c] = there > 0;
+        status = dp_finder_look(g->finder, &r->basis, views, seen, &look, grid, valid, err);
+        for (size_t i = 0; i < seen && !status; i++) {
+            const size_t k = (first + i) / n_used;
+            add_look(grid + i * cells * dim, valid + i * cells, side, dim, r->turned + k * n * dim,
+                     r->turned_weight + k * n);
         }
+    }
+    for (size_t c = 0; c < r->n_angles * n && !status; c++) {
+        float *sum = r->turned + c * dim, *count = r->turned_weight + c;
+        const float there = 2 * *count >= (float)n_used ? *count : 0;
+        for (size_t d = 0; d < dim; d++)
+            sum[d] = there > 0 ? sum[d] / there : 0;
+        *count = there > 0;
     }
     dp_memory_free(grid);
     dp_memory_free(valid);
@@ -197,7 +216,7 @@ static dp_status start_with(struct group *g, size_t first, size_t angles, double
     for (size_t i = 0; i < g->n && !status; i++) {
         if (i == first)
             continue;
-        status = place(g, &g->members[i], &g->members[i].whole, err);
+        status = place(g, &g->members[i], &g->whole[i], err);
         scores[n++] = g->members[i].match.score;
     }
     if (!status)
@@ -211,8 +230,10 @@ static dp_status choose_start(struct group *g, dp_error *err)
     size_t best = 0;
     double most = -INFINITY, middle = 0;
     dp_status status = DP_OK;
-    for (size_t i = 0; i < g->n && !status; i++)
-        status = dp_coarse_look(g->finder, &g->reference->basis, g->members[i].small, 1, &g->members[i].whole, err);
+    const dp_small *smalls[DP_MOST_LEARNED];
+    for (size_t i = 0; i < g->n; i++)
+        smalls[i] = g->members[i].small;
+    status = dp_coarse_look(g->finder, &g->reference->basis, smalls, g->n, 1, g->whole, err);
     for (size_t s = 0; s < STARTS && s < g->n && !status; s++) {
         const size_t candidate = g->n <= STARTS ? s : s * g->n / STARTS;
         status = start_with(g, candidate, ROUGH, &middle, err);
@@ -229,7 +250,7 @@ static dp_status choose_start(struct group *g, dp_error *err)
     for (size_t i = 0; i < g->n; i++)
         for (size_t z = 1; z < DP_ZOOMS && !status && g->members[i].match.score < UNSURE * most; z++) {
             dp_coarse coarse = {0};
-            status = dp_coarse_look(g->finder, &g->reference->basis, g->members[i].small, dp_zooms[z], &coarse, err);
+            status = dp_coarse_look(g->finder, &g->reference->basis, &smalls[i], 1, dp_zooms[z], &coarse, err);
             if (!status)
                 status = place(g, &g->members[i], &coarse, err);
             dp_coarse_free(&coarse);
@@ -244,23 +265,20 @@ static dp_status ask(struct group *g, const dp_rough_look *rough_look, bool *wor
     const size_t cells = dp_look_cells(&look), dim = g->reference->basis.dim;
     const float *grids[2][DP_MOST_LEARNED];
     const uint8_t *valid[2][DP_MOST_LEARNED];
+    dp_placed views[2 * DP_MOST_LEARNED];
     float *all = NULL;
     uint8_t *seen = dp_calloc_2d(2 * g->n, cells, 1);
     dp_status status = seen ? room(&all, 2 * g->n * cells /* checked: few */, dim, err)
                             : dp_fail_memory(err, "the reference", 2 * g->n * cells);
     for (size_t posed = 0; posed < 2; posed++)
-        for (size_t i = 0; i < g->n && !status; i++) {
+        for (size_t i = 0; i < g->n; i++) {
             const struct member *m = &g->members[i];
-            const dp_placement at = posed ? m->match.at : middle_of(m->small);
-            uint8_t *there = seen + (posed * g->n + i) * cells;
-            float *grid = all + (posed * g->n + i) * cells * dim;
-            status = dp_finder_see(g->finder, m->small->picture, &at, &look, there, err);
-            if (!status)
-                status = dp_basis_apply(&g->reference->basis, g->finder->features, cells, dp_finder_pool(g->finder),
-                                        grid, err);
-            grids[posed][i] = grid;
-            valid[posed][i] = there;
+            views[posed * g->n + i] = (dp_placed){m->small->picture, posed ? m->match.at : middle_of(m->small)};
+            grids[posed][i] = all + (posed * g->n + i) * cells * dim;
+            valid[posed][i] = seen + (posed * g->n + i) * cells;
         }
+    if (!status)
+        status = dp_finder_look(g->finder, &g->reference->basis, views, 2 * g->n, &look, all, seen, err);
     const dp_rough rough = {g->n, SIDE, dim, grids[0], grids[1], valid[0], valid[1]};
     if (!status)
         status = rough_look->worth(rough_look->user, &rough, worth, err);
@@ -281,16 +299,6 @@ static dp_look look_for(const struct group *g, double width, double height)
     look.unit = BORDER * fmax(width / (double)(look.cols - 2 * RING), height / (double)(look.rows - 2 * RING))
                 / DP_LOOK_CELL_PX;
     return look;
-}
-
-static dp_status see_member(struct group *g, const struct member *m, const dp_placement *at, float *features,
-                            uint8_t *valid, dp_error *err)
-{
-    const dp_reference *r = g->reference;
-    dp_status status = dp_finder_see(g->finder, m->small->picture, at, &r->look, valid, err);
-    return status ? status
-                  : dp_basis_apply(&r->basis, g->finder->features, dp_look_cells(&r->look), dp_finder_pool(g->finder),
-                                   features, err);
 }
 
 static int by_score(const void *a, const void *b)
@@ -347,14 +355,14 @@ static bool in_ring(const dp_look *look, size_t cell)
     return row < RING || row + RING >= look->rows || col < RING || col + RING >= look->cols;
 }
 
-/* Adds what the finder saw last. */
-static void add_light(struct group *g)
+/* Adds a view of those that the finder saw last. */
+static void add_light(struct group *g, size_t view)
 {
-    const size_t pixels = dp_look_cells(&g->reference->look) * DP_LOOK_CELL_PX * DP_LOOK_CELL_PX;
+    const size_t pixels = dp_look_cells(&g->reference->look) * DP_LOOK_CELL_PX * DP_LOOK_CELL_PX, first = view * pixels;
     for (size_t p = 0; p < pixels; p++) {
-        const float *rgb = g->finder->rgb + 3 * p, light = rgb[0] + rgb[1] + rgb[2];
+        const float *rgb = g->finder->rgb + 3 * (first + p), light = rgb[0] + rgb[1] + rgb[2];
         float *at = g->light + 3 * p, apart = light - at[1];
-        if (!g->finder->inside[p])
+        if (!g->finder->inside[first + p])
             continue;
         at[0]++;
         at[1] += apart / at[0];
@@ -379,15 +387,26 @@ static dp_status make_mean(struct group *g, dp_error *err)
         status = room(&g->variance, cells, 1, err);
     if (!status)
         status = room(&g->light, cells, 3 * DP_LOOK_CELL_PX * DP_LOOK_CELL_PX, err);
-    for (size_t i = 0; i < g->n && !status; i++) {
-        struct member *m = &g->members[i];
-        dp_memory_free(m->valid);
-        m->valid = dp_malloc(cells, 1);
-        status = m->valid ? room(&m->features, cells, dim, err) : dp_fail_memory(err, "the reference", cells);
-        if (!status)
-            status = see_member(g, m, &m->match.at, m->features, m->valid, err);
-        if (!status && !m->strange)
-            add_light(g);
+    if (!status)
+        status = room(&g->features, g->n * cells /* checked: few */, dim, err);
+    dp_memory_free(g->valid);
+    g->valid = dp_malloc_2d(g->n, cells, 1);
+    if (!status && !g->valid)
+        status = dp_fail_memory(err, "the reference", g->n * cells);
+    for (size_t first = 0; first < g->n && !status; first += DP_MOST_SEEN) {
+        const size_t seen = g->n - first < DP_MOST_SEEN ? g->n - first : DP_MOST_SEEN;
+        dp_placed views[DP_MOST_SEEN];
+        for (size_t i = 0; i < seen; i++) {
+            struct member *m = &g->members[first + i];
+            views[i] = (dp_placed){m->small->picture, m->match.at};
+            m->features = g->features + (first + i) * cells * dim;
+            m->valid = g->valid + (first + i) * cells;
+        }
+        status = dp_finder_look(g->finder, &r->basis, views, seen, &r->look, g->features + first * cells * dim,
+                                g->valid + first * cells, err);
+        for (size_t i = 0; i < seen && !status; i++)
+            if (!g->members[first + i].strange)
+                add_light(g, i);
     }
     double all = 0, n_known = 0;
     for (size_t c = 0; c < cells && !status; c++) {
@@ -421,48 +440,44 @@ static dp_status make_mean(struct group *g, dp_error *err)
     return status;
 }
 
+/* From the best members, each moved to both sides. */
 static dp_status make_slopes(struct group *g, dp_error *err)
 {
     dp_reference *r = g->reference;
     const size_t cells = dp_look_cells(&r->look), dim = r->basis.dim;
-    float *features = NULL, *count = NULL, *other = NULL;
-    uint8_t *valid[2] = {dp_malloc(cells, 1), dp_malloc(cells, 1)};
-    dp_status status = valid[0] && valid[1] ? room(&r->slopes, DP_SLOPES * cells /* checked: few */, dim, err)
-                                            : dp_fail_memory(err, "the reference", cells);
+    float *features = NULL;
+    uint8_t *valid = dp_malloc_2d(2 * SLOPED, cells, 1);
+    dp_status status = valid ? room(&r->slopes, DP_SLOPES * cells /* checked: few */, dim, err)
+                             : dp_fail_memory(err, "the reference", 2 * SLOPED * cells);
     if (!status)
-        status = room(&features, cells, dim, err);
-    if (!status)
-        status = room(&other, cells, dim, err);
+        status = room(&features, 2 * SLOPED * cells /* checked: few */, dim, err);
     for (size_t k = 0; k < DP_SLOPES && !status; k++) {
-        float *slopes = r->slopes + k * cells * dim;
-        status = room(&count, cells, 1, err);
-        for (size_t i = 0; i < g->n && !status; i++) {
-            const struct member *m = &g->members[i];
-            if (m->rank >= SLOPED)
-                continue;
-            for (int side = 0; side < 2 && !status; side++) {
+        dp_placed views[2 * SLOPED];
+        size_t n = 0;
+        for (size_t i = 0; i < g->n; i++)
+            for (int side = 0; side < 2 && g->members[i].rank < SLOPED; side++) {
                 dp_motion motion = {{0}};
                 motion.by[k] = side ? STEP_PX : -STEP_PX;
-                const dp_placement at = dp_placement_move(&m->match.at, &r->look, &motion);
-                status = see_member(g, m, &at, side ? other : features, valid[side], err);
+                views[n++] = (dp_placed){g->members[i].small->picture,
+                                         dp_placement_move(&g->members[i].match.at, &r->look, &motion)};
             }
-            for (size_t c = 0; c < cells && !status; c++) {
-                if (!valid[0][c] || !valid[1][c])
+        status = dp_finder_look(g->finder, &r->basis, views, n, &r->look, features, valid, err);
+        for (size_t c = 0; c < cells && !status; c++) {
+            float *slope = r->slopes + (k * cells + c) * dim, count = 0;
+            for (size_t i = 0; i < n; i += 2) {
+                const float *before = features + (i * cells + c) * dim, *after = before + cells * dim;
+                if (!valid[i * cells + c] || !valid[(i + 1) * cells + c])
                     continue;
-                count[c]++;
+                count++;
                 for (size_t d = 0; d < dim; d++)
-                    slopes[c * dim + d] += (other[c * dim + d] - features[c * dim + d]) / (float)(2 * STEP_PX);
+                    slope[d] += (after[d] - before[d]) / (float)(2 * STEP_PX);
             }
+            for (size_t d = 0; d < dim && count > 0; d++)
+                slope[d] /= count;
         }
-        for (size_t c = 0; c < cells && !status; c++)
-            for (size_t d = 0; d < dim && count[c] > 0; d++)
-                slopes[c * dim + d] /= count[c];
     }
     dp_memory_free(features);
-    dp_memory_free(other);
-    dp_memory_free(count);
-    dp_memory_free(valid[0]);
-    dp_memory_free(valid[1]);
+    dp_memory_free(valid);
     return status;
 }
 
@@ -476,10 +491,13 @@ static dp_status make_fine(struct group *g, dp_error *err)
 
 static dp_status refine_all(struct group *g, size_t steps, dp_error *err)
 {
-    dp_status status = DP_OK;
-    for (size_t i = 0; i < g->n && !status; i++)
-        status = dp_refine(g->finder, g->reference, g->members[i].small, steps, &g->members[i].match, err);
-    return status;
+    const dp_small *smalls[DP_MOST_LEARNED];
+    dp_match *matches[DP_MOST_LEARNED];
+    for (size_t i = 0; i < g->n; i++) {
+        smalls[i] = g->members[i].small;
+        matches[i] = &g->members[i].match;
+    }
+    return dp_refine(g->finder, g->reference, smalls, g->n, steps, matches, err);
 }
 
 /* -------------------------------------------------------------------------------------------------------------- part */
@@ -739,12 +757,11 @@ static dp_status learn_kind(dp_finder *finder, const dp_reference *first, const 
             if (g.members[i].strange == (strange == 1))
                 smalls[at++] = g.members[i].small;
     *n_alike = g.n_alike;
-    for (size_t i = 0; i < n && g.members; i++) {
-        dp_coarse_free(&g.members[i].whole);
-        dp_memory_free(g.members[i].features);
-        dp_memory_free(g.members[i].valid);
-    }
+    for (size_t i = 0; i < n; i++)
+        dp_coarse_free(&g.whole[i]);
     dp_memory_free(g.members);
+    dp_memory_free(g.features);
+    dp_memory_free(g.valid);
     dp_memory_free(g.variance);
     dp_memory_free(g.light);
     if (status || g.left)

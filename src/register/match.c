@@ -37,26 +37,52 @@ static dp_placement middle_of_picture(const dp_small *small)
                           small->unit_px};
 }
 
-dp_status dp_coarse_look(dp_finder *finder, const dp_basis *basis, const dp_small *small, double zoom,
+/* Pictures of one size. */
+static dp_status coarse_looks(dp_finder *finder, const dp_basis *basis, const dp_small *const *smalls, size_t n,
+                              double zoom, dp_coarse *coarse, dp_error *err)
+{
+    const dp_look look = look_at_whole(smalls[0], zoom * DP_COARSE_UNIT);
+    const size_t cells = dp_look_cells(&look), dim = basis->dim;
+    float *all = dp_calloc_2d(n * cells /* checked: few */, dim, sizeof *all);
+    uint8_t *valid = dp_malloc_2d(n, cells, 1);
+    dp_placed *views = dp_malloc(n, sizeof *views);
+    dp_status status = all && valid && views ? DP_OK : dp_fail_memory(err, "a look at pictures", n * cells * dim);
+    for (size_t i = 0; i < n && !status; i++) {
+        views[i] = (dp_placed){smalls[i]->picture, middle_of_picture(smalls[i])};
+        coarse[i] = (dp_coarse){look, views[i].at, zoom, dp_malloc_2d(cells, dim, sizeof *all)};
+        if (!coarse[i].grid)
+            status = dp_fail_memory(err, "a look at a picture", cells * dim * sizeof *all);
+    }
+    if (!status)
+        status = dp_finder_look(finder, basis, views, n, &look, all, valid, err);
+    for (size_t i = 0; i < n * cells && !status; i++)
+        if (!valid[i])
+            memset(all + i * dim, 0, dim * sizeof *all);
+    for (size_t i = 0; i < n && !status; i++)
+        memcpy(coarse[i].grid, all + i * cells * dim, cells * dim * sizeof *all);
+    dp_memory_free(views);
+    dp_memory_free(valid);
+    dp_memory_free(all);
+    return status;
+}
+
+static bool same_size(const dp_small *a, const dp_small *b)
+{
+    return a->picture->width_px == b->picture->width_px && a->picture->height_px == b->picture->height_px;
+}
+
+dp_status dp_coarse_look(dp_finder *finder, const dp_basis *basis, const dp_small *const *smalls, size_t n, double zoom,
                          dp_coarse *coarse, dp_error *err)
 {
-    const dp_look look = look_at_whole(small, zoom * DP_COARSE_UNIT);
-    const dp_placement middle = middle_of_picture(small);
-    const size_t cells = dp_look_cells(&look);
-    float *grid = dp_malloc_2d(cells, basis->dim, sizeof *grid);
-    uint8_t *valid = dp_malloc(cells, 1);
-    dp_status status = grid && valid ? dp_finder_see(finder, small->picture, &middle, &look, valid, err)
-                                     : dp_fail_memory(err, "a look at a picture", cells * basis->dim);
-    if (!status)
-        status = dp_basis_apply(basis, finder->features, cells, dp_finder_pool(finder), grid, err);
-    for (size_t i = 0; i < cells && !status; i++)
-        if (!valid[i])
-            memset(grid + i * basis->dim, 0, basis->dim * sizeof *grid);
-    dp_memory_free(valid);
-    if (status)
-        dp_memory_free(grid);
-    else
-        *coarse = (dp_coarse){look, middle, zoom, grid};
+    dp_status status = DP_OK;
+    memset(coarse, 0, n * sizeof *coarse);
+    for (size_t first = 0, end = 0; first < n && !status; first = end) {
+        while (end < n && same_size(smalls[first], smalls[end]))
+            end++;
+        status = coarse_looks(finder, basis, smalls + first, end - first, zoom, coarse + first, err);
+    }
+    for (size_t i = 0; i < n && status; i++)
+        dp_coarse_free(&coarse[i]);
     return status;
 }
 
@@ -89,56 +115,31 @@ dp_status dp_coarse_guess(dp_finder *finder, const dp_templates *templates, cons
 
 /* A part on its way to its place. */
 struct path {
+    const dp_small *small;
     dp_match best;     /* of what was seen */
     dp_placement next; /* to be seen */
     bool done;
 };
 
-struct refining {
-    dp_finder *finder;
-    const dp_reference *reference;
-    const dp_small *small;
-    float *features; /* [cells, dim] */
-    uint8_t *valid;  /* [cells] */
-};
-
-static dp_status refining_open(struct refining *r, dp_error *err)
+static struct path path_from(const dp_small *small, const dp_placement *at)
 {
-    const size_t cells = dp_look_cells(&r->reference->look), dim = r->reference->basis.dim;
-    r->features = dp_malloc_2d(cells, dim, sizeof *r->features);
-    r->valid = dp_malloc(cells, 1);
-    return r->features && r->valid ? DP_OK : dp_fail_memory(err, "a look at a picture", cells * dim);
+    return (struct path){small, {*at, -1, 0, NULL}, *at, false};
 }
 
-static void refining_close(struct refining *r)
+/* What the path's next place shows gives the one after it. */
+static void advance(const dp_reference *reference, const float *features, const uint8_t *valid, struct path *path)
 {
-    dp_memory_free(r->features);
-    dp_memory_free(r->valid);
-}
-
-/* Looks at the next place, and finds the one after it. */
-static dp_status step(struct refining *r, struct path *path, dp_error *err)
-{
-    const dp_reference *reference = r->reference;
-    const dp_small *small = r->small;
+    const dp_small *small = path->small;
     const dp_placement at = path->next;
     dp_motion motion;
     double longest = 0;
-    if (path->done)
-        return DP_OK;
-    dp_status status = dp_finder_see(r->finder, small->picture, &at, &reference->look, r->valid, err);
-    if (!status)
-        status = dp_basis_apply(&reference->basis, r->finder->features, dp_look_cells(&reference->look),
-                                dp_finder_pool(r->finder), r->features, err);
-    if (status)
-        return status;
-    const double score = dp_look_score(reference, reference->mean, r->features, r->valid);
+    const double score = dp_look_score(reference, reference->mean, features, valid);
     const bool better = score > path->best.score;
     if (better)
         path->best = (dp_match){.at = at, .score = score};
-    path->done = !dp_look_motion(reference, r->features, r->valid, &motion);
+    path->done = !dp_look_motion(reference, features, valid, &motion);
     if (path->done)
-        return DP_OK;
+        return;
     for (size_t k = 0; k < DP_SLOPES; k++)
         longest = fmax(longest, fabs(motion.by[k]));
     for (size_t k = 0; k < DP_SLOPES && longest > LONGEST_PX; k++)
@@ -150,20 +151,47 @@ static dp_status step(struct refining *r, struct path *path, dp_error *err)
                       && path->next.scale_px > small->unit_px / 3 && path->next.scale_px < 3 * small->unit_px);
     if (better && longest < DONE_PX)
         path->best.at = path->next;
-    return DP_OK;
 }
 
-dp_status dp_refine(dp_finder *finder, const dp_reference *reference, const dp_small *small, size_t steps,
-                    dp_match *match, dp_error *err)
+/* Looks at the next place of each of paths [n] that is not done. */
+static dp_status step(dp_finder *finder, const dp_reference *reference, struct path *paths, size_t n, dp_error *err)
 {
-    struct refining r = {finder, reference, small, NULL, NULL};
-    struct path path = {{match->at, -1, 0, NULL}, match->at, false};
-    dp_status status = refining_open(&r, err);
+    const size_t cells = dp_look_cells(&reference->look), dim = reference->basis.dim;
+    struct path **going = dp_malloc(n, sizeof *going);
+    dp_placed *views = dp_malloc(n, sizeof *views);
+    size_t n_going = 0;
+    for (size_t i = 0; going && views && i < n; i++)
+        if (!paths[i].done) {
+            going[n_going] = &paths[i];
+            views[n_going++] = (dp_placed){paths[i].small->picture, paths[i].next};
+        }
+    float *features = dp_malloc_2d(n * cells /* checked: few */, dim, sizeof *features);
+    uint8_t *valid = dp_malloc_2d(n, cells, 1);
+    dp_status status =
+        going && views && features && valid
+            ? dp_finder_look(finder, &reference->basis, views, n_going, &reference->look, features, valid, err)
+            : dp_fail_memory(err, "a look at a picture", n * cells * dim * sizeof *features);
+    for (size_t i = 0; i < n_going && !status; i++)
+        advance(reference, features + i * cells * dim, valid + i * cells, going[i]);
+    dp_memory_free(going);
+    dp_memory_free(views);
+    dp_memory_free(features);
+    dp_memory_free(valid);
+    return status;
+}
+
+dp_status dp_refine(dp_finder *finder, const dp_reference *reference, const dp_small *const *smalls, size_t n,
+                    size_t steps, dp_match *const *matches, dp_error *err)
+{
+    struct path *paths = dp_malloc(n, sizeof *paths);
+    dp_status status = paths ? DP_OK : dp_fail_memory(err, "the places of parts", n * sizeof *paths);
+    for (size_t i = 0; i < n && paths; i++)
+        paths[i] = path_from(smalls[i], &matches[i]->at);
     for (size_t i = 0; i <= steps && !status; i++)
-        status = step(&r, &path, err);
-    if (!status)
-        *match = path.best;
-    refining_close(&r);
+        status = step(finder, reference, paths, n, err);
+    for (size_t i = 0; i < n && !status; i++)
+        *matches[i] = paths[i].best;
+    dp_memory_free(paths);
     return status;
 }
 
@@ -184,34 +212,48 @@ static bool is_near(const dp_reference *reference, double score)
     return score > (reference->good_score + reference->least_score) / 2;
 }
 
-/* Follows the best angles of guesses [n], two steps each: the best path, and the margin of its score. */
-static dp_status try_angles(struct refining *r, const dp_match *guesses, size_t n, struct path *best, dp_error *err)
+/* The best angles of guesses [n] that are no neighbours: paths [*tried], best first, and the margin of the best. */
+static void choose_angles(const dp_small *small, const dp_match *guesses, size_t n, struct path paths[TRIED],
+                          size_t *tried, double *margin)
 {
-    struct path paths[TRIED];
-    size_t taken[TRIED], tried = 0;
-    double first = 0, margin = 1; /* of the coarse scores */
-    dp_status status = DP_OK;
-    *best = (struct path){{guesses[0].at, -1, 0, NULL}, guesses[0].at, true};
-    while (tried < TRIED && !status) {
+    size_t taken[TRIED];
+    *margin = 1;
+    for (*tried = 0; *tried < TRIED; ++*tried) {
         size_t next = n;
         for (size_t k = 0; k < n; k++)
-            if (!near_one(taken, tried, k, n) && (next == n || guesses[k].score > guesses[next].score))
+            if (!near_one(taken, *tried, k, n) && (next == n || guesses[k].score > guesses[next].score))
                 next = k;
         if (next == n)
-            break;
-        margin = tried == 1 ? first - guesses[next].score : margin;
-        if (tried && guesses[next].score < first - CLOSE)
-            break;
-        first = tried ? first : guesses[next].score;
-        struct path *path = &paths[tried];
-        *path = (struct path){{guesses[next].at, -1, 0, NULL}, guesses[next].at, false};
-        taken[tried++] = next;
-        status = step(r, path, err);
-        if (!status && path->best.score > best->best.score - CLOSE)
-            status = step(r, path, err);
-        if (path->best.score > best->best.score)
-            *best = *path;
+            return;
+        const double behind = *tried ? guesses[taken[0]].score - guesses[next].score : 0;
+        *margin = *tried == 1 ? behind : *margin;
+        if (behind > CLOSE)
+            return;
+        paths[*tried] = path_from(small, &guesses[next].at);
+        taken[*tried] = next;
     }
+}
+
+/* Follows the best angles of guesses [n], two steps each, the second only where the first leaves a doubt: the best path, and the margin of
+ * its score. */
+static dp_status try_angles(dp_finder *finder, const dp_reference *reference, const dp_small *small,
+                            const dp_match *guesses, size_t n, struct path *best, dp_error *err)
+{
+    struct path paths[TRIED];
+    size_t tried, first = 0;
+    double margin; /* of the coarse scores */
+    choose_angles(small, guesses, n, paths, &tried, &margin);
+    dp_status status = step(finder, reference, paths, tried, err);
+    for (size_t i = 1; i < tried; i++)
+        first = paths[i].best.score > paths[first].best.score ? i : first;
+    for (size_t i = 0; i < tried; i++)
+        paths[i].done |= paths[i].best.score < paths[first].best.score - CLOSE;
+    if (!status)
+        status = step(finder, reference, paths, tried, err);
+    *best = paths[0];
+    for (size_t i = 1; i < tried; i++)
+        if (paths[i].best.score > best->best.score)
+            *best = paths[i];
     for (size_t i = 0; i < tried; i++)
         if (fabs(remainder(paths[i].best.at.angle_rad - best->best.at.angle_rad, 2 * M_PI)) > M_PI / 8)
             margin = fmin(margin, best->best.score - paths[i].best.score);
@@ -225,12 +267,9 @@ dp_status dp_kind_match(dp_finder *finder, const dp_reference *reference, const 
     const size_t n = reference->n_angles;
     const dp_templates templates = {n, reference->side, reference->basis.dim, reference->turned,
                                     reference->turned_weight};
-    struct refining r = {finder, reference, small, NULL, NULL};
     struct path best = {.done = true};
     dp_match *guesses = dp_malloc(n, sizeof *guesses);
-    dp_status status = refining_open(&r, err);
-    if (!status && !guesses)
-        status = dp_fail_memory(err, "the angles", n * sizeof *guesses);
+    dp_status status = guesses ? DP_OK : dp_fail_memory(err, "the angles", n * sizeof *guesses);
     if (!status && reference->basis.dim_in != dp_finder_dim(finder))
         status = dp_fail(err, DP_E_FORMAT,
                          "the bank's part was learned from %zu numbers to a cell, but the network gives %zu; fit the "
@@ -240,24 +279,23 @@ dp_status dp_kind_match(dp_finder *finder, const dp_reference *reference, const 
         guesses[k] = (dp_match){middle_of_picture(small), -INFINITY, 0, NULL};
     for (size_t z = 0; z < DP_ZOOMS && !status; z++) {
         dp_coarse coarse = {0};
-        status = dp_coarse_look(finder, &reference->basis, small, dp_zooms[z], &coarse, err);
+        status = dp_coarse_look(finder, &reference->basis, &small, 1, dp_zooms[z], &coarse, err);
         if (!status)
             status = dp_coarse_guess(finder, &templates, &coarse, guesses, err);
         dp_coarse_free(&coarse);
         if (status || (z && z + 1 < DP_ZOOMS))
             continue; /* the other zooms one after the other */
-        status = try_angles(&r, guesses, n, &best, err);
+        status = try_angles(finder, reference, small, guesses, n, &best, err);
         if (is_near(reference, best.best.score) && best.best.margin > DOUBT)
             break;
     }
     for (size_t i = 0; i < STEPS && !status; i++) {
         const double margin = best.best.margin;
-        status = step(&r, &best, err);
+        status = step(finder, reference, &best, 1, err);
         best.best.margin = margin;
     }
     if (!status)
         *match = best.best;
-    refining_close(&r);
     dp_memory_free(guesses);
     return status;
 }

@@ -16,7 +16,8 @@ typedef struct dp_coarse {
     double zoom;
     float *grid; /* [look.rows, look.cols, dim] 0 outside the picture */
 } dp_coarse;
-dp_status dp_coarse_look(dp_finder *finder, const dp_basis *basis, const dp_small *small, double zoom,
+/* coarse [n] of smalls [n], each to be freed; empty where it fails. */
+dp_status dp_coarse_look(dp_finder *finder, const dp_basis *basis, const dp_small *const *smalls, size_t n, double zoom,
                          dp_coarse *coarse, dp_error *err);
 void dp_coarse_free(dp_coarse *coarse);
 /* guesses [templates->n], one for each angle, in pixels of the small picture, are replaced where the look fits better. */
@@ -27,8 +28,8 @@ dp_status dp_coarse_guess(dp_finder *finder, const dp_templates *templates, cons
 dp_status dp_kind_match(dp_finder *finder, const dp_reference *reference, const dp_small *small, dp_match *match,
                         dp_error *err);
 
-/* From match->at in so many steps to a better one, with its score; margin becomes 0.  The best place seen counts. */
-dp_status dp_refine(dp_finder *finder, const dp_reference *reference, const dp_small *small, size_t steps,
-                    dp_match *match, dp_error *err);
+/* From matches [n] in so many steps to better ones, each with its score; margin becomes 0.  The best place seen counts. */
+dp_status dp_refine(dp_finder *finder, const dp_reference *reference, const dp_small *const *smalls, size_t n,
+                    size_t steps, dp_match *const *matches, dp_error *err);
 
 #endif

@@ -38,8 +38,8 @@ static struct outputs run_layers(const dp_network *model, dp_precision precision
         out.of[l] = malloc(out.shape[l].rows * out.shape[l].cols * out.shape[l].dim * sizeof(float));
     }
     /* other layers and another size before, so that plans and buffers change hands */
-    assert_ok(dp_session_layers(session, rgb, 64, 72, layers + 1, 1, out.of + 1, err));
-    assert_ok(dp_session_layers(session, rgb, height, width, layers, LAYERS, out.of, err));
+    assert_ok(dp_session_layers(session, &(dp_inputs){rgb, 1, 64, 72}, layers + 1, 1, out.of + 1, err));
+    assert_ok(dp_session_layers(session, &(dp_inputs){rgb, 1, height, width}, layers, LAYERS, out.of, err));
     dp_session_close(&session);
     free(rgb);
     return out;

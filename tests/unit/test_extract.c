@@ -122,7 +122,7 @@ static void a_transformer(void **state)
         assert_ok(dp_extract_plan_open(session, &normalised, 28, 42, &plan, err));
         assert_true(plan.rows == 2 && plan.cols == 3 && plan.dim == 192 && plan.n_layers == 3 && !plan.averages);
         assert_ok(dp_extract(&plan, session, rgb, 28, 42, features[threads - 1], err));
-        assert_ok(dp_session_layers(session, rgb, 28, 42, (size_t[]){1}, 1, &to, err));
+        assert_ok(dp_session_layers(session, &(dp_inputs){rgb, 1, 28, 42}, (size_t[]){1}, 1, &to, err));
         for (size_t c = 0; c < 6; c++)
             assert_memory_equal(features[threads - 1] + c * 192 + 64, block + c * 64, 64 * sizeof(float));
         dp_extract_plan_close(&plan);

@@ -107,11 +107,14 @@ static void layers_that_are_not_there(void **state)
     assert_true(shape.rows == 4 && shape.cols == 5 && shape.dim == 256);
     shape = dp_session_layer_shape(session, 1, 64, 72);
     assert_true(shape.rows == 16 && shape.cols == 18 && shape.dim == 64);
-    assert_ok(dp_session_layers(session, rgb, 64, 72, (size_t[]){2}, 1, &values, err));
-    assert_int_equal(dp_session_layers(session, rgb, 64, 72, NULL, 0, &values, &error), DP_E_ARGUMENT);
-    assert_int_equal(dp_session_layers(session, rgb, 64, 72, (size_t[]){0}, 1, &values, &error), DP_E_ARGUMENT);
-    assert_int_equal(dp_session_layers(session, rgb, 64, 72, (size_t[]){4}, 1, &values, &error), DP_E_ARGUMENT);
-    assert_int_equal(dp_session_layers(session, rgb, 60, 72, (size_t[]){2}, 1, &values, &error), DP_E_ARGUMENT);
+    assert_ok(dp_session_layers(session, &(dp_inputs){rgb, 1, 64, 72}, (size_t[]){2}, 1, &values, err));
+    assert_int_equal(dp_session_layers(session, &(dp_inputs){rgb, 1, 64, 72}, NULL, 0, &values, &error), DP_E_ARGUMENT);
+    assert_int_equal(dp_session_layers(session, &(dp_inputs){rgb, 1, 64, 72}, (size_t[]){0}, 1, &values, &error),
+                     DP_E_ARGUMENT);
+    assert_int_equal(dp_session_layers(session, &(dp_inputs){rgb, 1, 64, 72}, (size_t[]){4}, 1, &values, &error),
+                     DP_E_ARGUMENT);
+    assert_int_equal(dp_session_layers(session, &(dp_inputs){rgb, 1, 60, 72}, (size_t[]){2}, 1, &values, &error),
+                     DP_E_ARGUMENT);
     free(rgb);
     free(values);
     dp_session_close(&session);

@@ -32,8 +32,8 @@ static void run_job(void *context, size_t index, size_t worker)
     struct job *job = context;
     (void)index;
     assert_ok(dp_conv_plan_open(job->conv, job->engine, job->isa, 1, job->rows, job->cols, &job->plan, err));
-    for (size_t b = 0; b < dp_conv_plan_bands(job->plan); b++)
-        dp_conv_run(job->plan, b, job->x, job->y, worker);
+    for (size_t b = 0; b < dp_conv_plan_tasks(job->plan, 1); b++)
+        dp_conv_run(job->plan, b, 1, job->x, job->y, worker);
     assert_false(dp_conv_plan_failed(job->plan));
     dp_conv_plan_close(&job->plan);
 }
@@ -115,7 +115,7 @@ static void run_job_i8(void *context, size_t index, size_t worker)
     struct job *job = context;
     (void)index;
     assert_ok(dp_conv_plan_open(job->conv, job->engine, job->isa, 1, job->rows, job->cols, &job->plan, err));
-    for (size_t b = 0; b < dp_conv_plan_bands(job->plan); b++)
+    for (size_t b = 0; b < dp_conv_plan_tasks(job->plan, 1); b++)
         dp_conv_run_i8(job->plan, b, &job->bytes, job->y, worker);
     assert_false(dp_conv_plan_failed(job->plan));
     dp_conv_plan_close(&job->plan);
@@ -227,11 +227,11 @@ static void kernels_job(void *context, size_t index, size_t worker)
     struct job *job = context;
     (void)index, (void)worker;
     assert_ok(dp_conv_plan_open(job->conv, job->engine, job->isa, 1, job->rows, job->cols, &job->plan, err));
-    for (size_t b = 0; b < dp_conv_plan_bands(job->plan); b++)
+    for (size_t b = 0; b < dp_conv_plan_tasks(job->plan, 1); b++)
         if (strstr(dp_conv_plan_kernel(job->plan, b), "ref"))
             fail_msg("%zu to %zu channels, side %zu, stride %zu, %zux%zu: band %zu of %zu is computed by %s",
                      job->conv->shape.in, job->conv->shape.out, job->conv->shape.side, job->conv->shape.stride,
-                     job->rows, job->cols, b, dp_conv_plan_bands(job->plan), dp_conv_plan_kernel(job->plan, b));
+                     job->rows, job->cols, b, dp_conv_plan_tasks(job->plan, 1), dp_conv_plan_kernel(job->plan, b));
     dp_conv_plan_close(&job->plan);
 }
 
