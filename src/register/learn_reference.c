@@ -258,11 +258,12 @@ static dp_status choose_start(struct group *g, dp_error *err)
     return status;
 }
 
-/* What the caller sees before the learning goes on; *worth: whether it is to. */
+/* What the caller sees before the learning goes on; *worth: whether it is to.  The start is left out: the others were chosen to be like it,
+ * and would be so by chance where no part is to be found. */
 static dp_status ask(struct group *g, const dp_rough_look *rough_look, bool *worth, dp_error *err)
 {
     const dp_look look = {SIDE, SIDE, DP_COARSE_UNIT};
-    const size_t cells = dp_look_cells(&look), dim = g->reference->basis.dim;
+    const size_t cells = dp_look_cells(&look), dim = g->reference->basis.dim, n = g->n - 1;
     const float *grids[2][DP_MOST_LEARNED];
     const uint8_t *valid[2][DP_MOST_LEARNED];
     dp_placed views[2 * DP_MOST_LEARNED];
@@ -270,16 +271,18 @@ static dp_status ask(struct group *g, const dp_rough_look *rough_look, bool *wor
     uint8_t *seen = dp_calloc_2d(2 * g->n, cells, 1);
     dp_status status = seen ? room(&all, 2 * g->n * cells /* checked: few */, dim, err)
                             : dp_fail_memory(err, "the reference", 2 * g->n * cells);
-    for (size_t posed = 0; posed < 2; posed++)
+    for (size_t posed = 0, at = 0; posed < 2; posed++)
         for (size_t i = 0; i < g->n; i++) {
             const struct member *m = &g->members[i];
-            views[posed * g->n + i] = (dp_placed){m->small->picture, posed ? m->match.at : middle_of(m->small)};
-            grids[posed][i] = all + (posed * g->n + i) * cells * dim;
-            valid[posed][i] = seen + (posed * g->n + i) * cells;
+            if (!m->rank)
+                continue;
+            grids[posed][at % n] = all + at * cells * dim;
+            valid[posed][at % n] = seen + at * cells;
+            views[at++] = (dp_placed){m->small->picture, posed ? m->match.at : middle_of(m->small)};
         }
     if (!status)
-        status = dp_finder_look(g->finder, &g->reference->basis, views, 2 * g->n, &look, all, seen, err);
-    const dp_rough rough = {g->n, SIDE, dim, grids[0], grids[1], valid[0], valid[1]};
+        status = dp_finder_look(g->finder, &g->reference->basis, views, 2 * n, &look, all, seen, err);
+    const dp_rough rough = {n, SIDE, dim, grids[0], grids[1], valid[0], valid[1]};
     if (!status)
         status = rough_look->worth(rough_look->user, &rough, worth, err);
     dp_memory_free(all);
