@@ -225,32 +225,44 @@ static dp_status start_with(struct group *g, size_t first, size_t angles, double
     return status;
 }
 
-static dp_status choose_start(struct group *g, dp_error *err)
+/* The candidate that the others match best; they stay where it placed them, in one of ROUGH angles. */
+static dp_status choose_start(struct group *g, size_t *start, dp_error *err)
 {
-    size_t best = 0;
     double most = -INFINITY, middle = 0;
-    dp_status status = DP_OK;
+    dp_match best[DP_MOST_LEARNED];
     const dp_small *smalls[DP_MOST_LEARNED];
     for (size_t i = 0; i < g->n; i++)
         smalls[i] = g->members[i].small;
-    status = dp_coarse_look(g->finder, &g->reference->basis, smalls, g->n, 1, g->whole, err);
+    dp_status status = dp_coarse_look(g->finder, &g->reference->basis, smalls, g->n, 1, g->whole, err);
     for (size_t s = 0; s < STARTS && s < g->n && !status; s++) {
         const size_t candidate = g->n <= STARTS ? s : s * g->n / STARTS;
         status = start_with(g, candidate, ROUGH, &middle, err);
-        if (!status && middle > most) {
-            most = middle;
-            best = candidate;
-        }
+        if (status || !(middle > most))
+            continue;
+        most = middle;
+        *start = candidate;
+        for (size_t i = 0; i < g->n; i++)
+            best[i] = g->members[i].match;
     }
-    if (!status)
-        status = start_with(g, best, ANGLES, &middle, err);
-    most = 0;
+    for (size_t i = 0; i < g->n && !status; i++) {
+        g->members[i].match = best[i];
+        g->members[i].rank = i == *start ? 0 : 1;
+    }
+    return status;
+}
+
+/* The others by the start in ANGLES, those that match it less in the other zooms, too. */
+static dp_status place_all(struct group *g, size_t start, dp_error *err)
+{
+    double most = 0, middle;
+    dp_status status = start_with(g, start, ANGLES, &middle, err);
     for (size_t i = 0; i < g->n; i++)
-        most = i == best ? most : fmax(most, g->members[i].match.score);
+        most = i == start ? most : fmax(most, g->members[i].match.score);
     for (size_t i = 0; i < g->n; i++)
         for (size_t z = 1; z < DP_ZOOMS && !status && g->members[i].match.score < UNSURE * most; z++) {
             dp_coarse coarse = {0};
-            status = dp_coarse_look(g->finder, &g->reference->basis, &smalls[i], 1, dp_zooms[z], &coarse, err);
+            status =
+                dp_coarse_look(g->finder, &g->reference->basis, &g->members[i].small, 1, dp_zooms[z], &coarse, err);
             if (!status)
                 status = place(g, &g->members[i], &coarse, err);
             dp_coarse_free(&coarse);
@@ -709,14 +721,17 @@ static dp_status learn(struct group *g, const dp_rough_look *look, dp_error *err
 {
     dp_reference *r = g->reference;
     bool worth = true;
+    size_t start = 0;
     dp_status status = g->first ? take_basis(g, err) : find_basis(g, err);
     if (!status)
-        status = choose_start(g, err);
+        status = choose_start(g, &start, err);
     if (!status && look && look->worth)
         status = ask(g, look, &worth, err);
     g->left = !worth;
     if (g->left)
         return status;
+    if (!status)
+        status = place_all(g, start, err);
     r->width = r->height = DP_PLANE_SIDE;
     r->look = look_for(g, r->width, r->height);
     if (!status)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tests the built-in network: its file, its name, the statistics of its pixels, and its layers in a session. */
+#include "noise.h"
 #include "test.h"
 
 #include "base/hash.h"
+#include "base/isa.h"
 #include "network/network.h"
 #include "network/nano.h"
 
@@ -121,6 +123,73 @@ static void layers_that_are_not_there(void **state)
     dp_network_close(&model);
 }
 
+#define TOGETHER 5
+
+/* A picture has the same features alone and among others, with plans and memory of any size before. */
+static void several_together(dp_network *model, dp_precision precision, const dp_run *run, const size_t *layers,
+                             size_t first)
+{
+    static const size_t sizes[][2] = {{96, 96}, {40, 72}, {8, 8}};
+    dp_session *session = NULL;
+    assert_ok(dp_session_open(model, precision, run, &session, err));
+    for (size_t size = first; size < sizeof sizes / sizeof *sizes; size++) {
+        const size_t height = sizes[size][0], width = sizes[size][1], pixels = height * width * 3;
+        float *rgb = noise(TOGETHER * pixels, 127.0f), *alone[2], *all[2];
+        size_t values[2];
+        for (size_t i = 0; i < TOGETHER * pixels; i++)
+            rgb[i] += 128;
+        for (size_t l = 0; l < 2; l++) {
+            const dp_layer_shape shape = dp_session_layer_shape(session, layers[l], height, width);
+            values[l] = shape.rows * shape.cols * shape.dim;
+            alone[l] = dp_malloc(values[l], sizeof **alone);
+            all[l] = dp_malloc_2d(TOGETHER, values[l], sizeof **all);
+        }
+        for (size_t n = 1; n <= TOGETHER; n += 2) {
+            assert_ok(dp_session_layers(session, &(dp_inputs){rgb, n, height, width}, layers, 2, all, err));
+            for (size_t i = 0; i < n; i++) {
+                const dp_inputs one = {rgb + i * pixels, 1, height, width};
+                assert_ok(dp_session_layers(session, &one, layers, 2, alone, err));
+                for (size_t l = 0; l < 2; l++)
+                    assert_memory_equal(all[l] + i * values[l], alone[l], values[l] * sizeof(float));
+            }
+        }
+        dp_memory_free(rgb);
+        for (size_t l = 0; l < 2; l++) {
+            dp_memory_free(alone[l]);
+            dp_memory_free(all[l]);
+        }
+    }
+    dp_session_close(&session);
+}
+
+static void pictures_alone_and_together(void **state)
+{
+    (void)state;
+    static const dp_isa isas[] = {DP_ISA_C, DP_ISA_NEON, DP_ISA_AVX2, DP_ISA_AVX512, DP_ISA_AVX512_VNNI};
+    dp_network *nano = NULL, *vit = NULL;
+    const char *path = temporary_path("together.safetensors");
+    const dp_architecture architecture = {.dim = 64, .depth = 2, .heads = 1, .patch_px = 8, .position_side = 4};
+    assert_ok(dp_network_open(DP_NETWORK_NANO, &nano, err));
+    assert_ok(dp_network_synthesise(&architecture, 1, path, err));
+    assert_ok(dp_network_open(path, &vit, err));
+    for (size_t i = 0; i < sizeof isas / sizeof *isas; i++) {
+        dp_run run;
+        dp_isa isa;
+        dp_run_init(&run);
+        run.isa = isas[i];
+        if (dp_isa_resolve(isas[i], &isa, NULL))
+            continue;
+        for (run.threads = 1; run.threads <= 2; run.threads++) {
+            several_together(vit, DP_FP32, &run, (size_t[]){0, 1}, 0);
+            several_together(nano, DP_FP32, &run, (size_t[]){2, 3}, isa == DP_ISA_C ? 2 : 0); /* plain C is slow */
+            if (isa == DP_ISA_AVX512_VNNI)
+                several_together(nano, DP_INT8, &run, (size_t[]){2, 3}, 0);
+        }
+    }
+    dp_network_close(&vit);
+    dp_network_close(&nano);
+}
+
 /* DinoPatch's own canvas is a transformer's; a canvas that was named stays. */
 static void the_default_canvas_is_fitted(void **state)
 {
@@ -146,7 +215,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_file_is_the_one_it_says),         cmocka_unit_test(the_name_means_the_built_in_one),
         cmocka_unit_test(pixel_statistics_come_from_the_file), cmocka_unit_test(layers_that_are_not_there),
-        cmocka_unit_test(the_default_canvas_is_fitted),
+        cmocka_unit_test(the_default_canvas_is_fitted),        cmocka_unit_test(pictures_alone_and_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
