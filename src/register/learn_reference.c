@@ -2,7 +2,7 @@
 /* learn_reference.c - groupwise registration of good pictures.
  *
  *     start     the picture that matches the others best, turned through all angles
- *     worth     the caller sees the pictures roughly in one pose, and may leave it at that
+ *     worth     the caller sees the pictures roughly in one pose, twice, and may leave it at that: by few angles, then by all and in other zooms
  *     ROUNDS    mean, spread and slopes of the pictures in their poses; each moves to fit the mean (refine.c); after the first round the
  *               plane is narrowed to the part and its longer side laid along u
  *     alike     a picture that fits the mean far worse than the others shows something else, and counts no more: see rank
@@ -725,13 +725,15 @@ static dp_status learn(struct group *g, const dp_rough_look *look, dp_error *err
     dp_status status = g->first ? take_basis(g, err) : find_basis(g, err);
     if (!status)
         status = choose_start(g, &start, err);
-    if (!status && look && look->worth)
-        status = ask(g, look, &worth, err);
+    for (int closer = 0; closer < 2 && !status && worth; closer++) {
+        if (closer)
+            status = place_all(g, start, err);
+        if (!status && look && look->worth)
+            status = ask(g, look, &worth, err);
+    }
     g->left = !worth;
     if (g->left)
         return status;
-    if (!status)
-        status = place_all(g, start, err);
     r->width = r->height = DP_PLANE_SIDE;
     r->look = look_for(g, r->width, r->height);
     if (!status)

@@ -14,7 +14,7 @@ typedef struct dp_rough {
     const uint8_t *const *valid, *const *posed_valid; /* [n] of [side, side] */
 } dp_rough;
 
-/* Asked after that step: false ends the learning. */
+/* Asked after that step, and again when the poses are a little better: false ends the learning. */
 typedef struct dp_rough_look {
     dp_status (*worth)(void *user, const dp_rough *rough, bool *worth, dp_error *err); /* NULL: not asked */
     void *user;
