@@ -136,6 +136,8 @@ int cli_unknown_command(const char *word, const char *const *names);
 char *cli_did_you_mean(const char *word, const char *before, const char *const *names);
 
 /* ---- options */
+/* Prints a line of a help page, broken at spaces where it is too wide; what follows begins at column `hang`. */
+void cli_print_wrapped(const char *line, size_t hang);
 /* Parses the options of one command. entries and group (may be NULL) end with a NULL row. True: go on; argc and argv
  * hold the words that are left, argv[0] included. False: *code is the exit code, after a complaint about usage or the
  * help page. */

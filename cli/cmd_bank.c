@@ -557,16 +557,17 @@ int cmd_bank(int argc, char **argv)
 {
     static const cli_verb verbs[] = {
         {"info", bank_info, "info BANK",
-         "what a bank holds; --suspects: which pictures may be bad, --learning-curve: would more help?"},
+         "says what a bank holds; --suspects: which pictures may be bad; --learning-curve: whether more would help"},
         {"verify", bank_verify, "verify BANK", "reads every byte and checks it"},
         {"compress", cli_bank_compress, "compress BANK --out OUT",
          "makes a bank smaller: --pca, --kmeans, --coreset, --storage"},
         {"add", cli_bank_add, "add --bank B PICTURES", "adds pictures of good parts"},
         {"remove", cli_bank_remove, "remove --bank B NAME...", "takes pictures out"},
-        {"merge", cli_bank_merge, "merge A B --out OUT", "makes one bank of two"},
+        {"merge", cli_bank_merge, "merge A B --out OUT", "makes one bank of two, or of the shards of a fit"},
         {"quarantine", cli_bank_quarantine, "quarantine --bank B PICTURE",
-         "a missed defect: what excused it answers no more"},
-        {"release", cli_bank_release, "release --bank B [NAME...]", "and answers again"},
+         "takes the rows that excused a missed defect out of the search"},
+        {"release", cli_bank_release, "release --bank B [NAME...]",
+         "lets rows in quarantine take part in the search again"},
     };
     return cli_run_verb(argc, argv, verbs, G_N_ELEMENTS(verbs));
 }

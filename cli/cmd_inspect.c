@@ -253,18 +253,16 @@ int cmd_inspect(int argc, char **argv)
     dp_roi *roi = NULL;
     const cli_option *entries = cli_recipe_entries(&options, CLI_RECIPE_OVERRIDE, own_entries);
     char *columns = cli_row_csv_help();
-    char *notes = g_strconcat("A picture is good, anomalous or not_inspected. A picture that cannot be judged is never "
-                              "called good; the output gives\n"
-                              "the reason.\n"
-                              "Exit code: 0 done; 1 some inputs failed; 2 wrong usage; 3 with --fail-on-anomaly, a "
-                              "picture is not good\n"
-                              "(wins over 1); 4 the job failed.\n"
-                              "\n"
-                              "A threshold belongs to one way of scoring. With another --window, --metric, --knn, "
-                              "--map or --score and without\n"
-                              "--threshold, the threshold is computed again from the bank's good pictures.\n"
-                              "\n",
-                              columns, NULL);
+    char *notes = g_strconcat(
+        "A picture is good, anomalous or not_inspected. A picture that cannot be judged is never "
+        "called good; the output gives the reason.\n"
+        "Exit code: 0 done; 1 some inputs failed; 2 wrong usage; 3 with --fail-on-anomaly, a "
+        "picture is not good (wins over 1); 4 the job failed.\n"
+        "\n"
+        "A threshold belongs to one way of scoring. With another --window, --metric, --knn, "
+        "--map or --score and without --threshold, the threshold is computed again from the bank's good pictures.\n"
+        "\n",
+        columns, NULL);
     bool parsed = cli_parse(&argc, &argv, entries, cli_run_group(&run), "--bank B PICTURES_OR_FOLDERS...",
                             "Scores new pictures by their distance from the good ones, place by place.", notes, &code);
     g_free(columns);

@@ -272,8 +272,10 @@ int cmd_metrics(int argc, char **argv)
     int code;
     if (!cli_parse(&argc, &argv, entries, NULL, "--json FILE.json",
                    "Computes AUROC, average precision, F1-max and AU-PRO of what the file holds.",
-                   "FILE.json: {\"image_level\": {NAME: {\"scores\": [...], \"labels\": [...]}},\n"
-                   "            \"pixel_level\": {\"shape\": [n, height, width], \"maps\": [...], \"masks\": [...]}}",
+                   "FILE.json:\n"
+                   "  {\"image_level\": {NAME: {\"scores\": [...], \"labels\": [...]}},\n"
+                   "   \"pixel_level\": {\"shape\": [n, height, width],\n"
+                   "                   \"maps\": [...], \"masks\": [...]}}",
                    &code))
         return code;
     if (!path)

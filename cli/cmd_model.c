@@ -312,11 +312,11 @@ static int model_verify(int argc, char **argv)
 int cmd_model(int argc, char **argv)
 {
     static const cli_verb verbs[] = {
-        {"list", model_list, "list [--json]", "the built-in network and the official checkpoints"},
-        {"pull", model_pull, "pull [--out FILE] NAME", "download one, checked and resumable"},
-        {"info", model_info, "info [--json] MODEL", "facts about a checkpoint"},
-        {"verify", model_verify, "verify MODEL", "read a checkpoint whole and check it"},
-        {"synth", model_synth, "synth --arch NAME --out FILE", "write a checkpoint of random weights"},
+        {"list", model_list, "list [--json]", "lists the built-in network and the official checkpoints"},
+        {"pull", model_pull, "pull [--out FILE] NAME", "downloads a checkpoint, checked and resumable"},
+        {"info", model_info, "info [--json] MODEL", "says what a checkpoint is"},
+        {"verify", model_verify, "verify MODEL", "reads a whole checkpoint and checks it"},
+        {"synth", model_synth, "synth --arch NAME --out FILE", "writes a checkpoint of random weights"},
     };
     return cli_run_verb(argc, argv, verbs, G_N_ELEMENTS(verbs));
 }

@@ -267,7 +267,7 @@ static const struct {
     {"threshold", put_threshold, "picture threshold: a score above it is anomalous"},
     {"p_value", put_p_value, "p-value of the score among those of the good pictures"},
     {"cell_threshold", put_cell_threshold, "cell threshold: cells above it are drawn as defects"},
-    {"align_status", put_align_status, "ok, off, few_edges, round, cut"},
+    {"align_status", put_align_status, "ok, off, few_edges, round, cut, unlike"},
     {"polarity", put_polarity, "1; -1 turned or mirrored; 0 unknown"},
     {"valid_fraction", put_valid_fraction, "share of the canvas that lies inside the picture"},
     {"defects", put_defects, "number of defects"},
@@ -316,9 +316,9 @@ void cli_row_print_csv_header(void)
 
 char *cli_row_csv_help(void)
 {
-    GString *help = g_string_new("Columns of --csv, in this order:\n");
+    GString *help = g_string_new("Columns of --csv, in this order:");
     for (size_t i = 0; i < G_N_ELEMENTS(columns); i++)
-        g_string_append_printf(help, "  %-15s %s\n", columns[i].name, columns[i].what);
+        g_string_append_printf(help, "\n  %-18s %s", columns[i].name, columns[i].what);
     return g_string_free(help, FALSE);
 }
 

@@ -38,13 +38,12 @@ static void print_help(FILE *stream)
                     "Finds defects in pictures of a product after seeing only good ones.\n\nCommands:\n");
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         fprintf(stream, "  %-10s %s\n", commands[i].name, commands[i].summary);
-    fprintf(stream,
-            "\n"
-            "'dinopatch COMMAND --help' explains a command; 'man dinopatch' explains all.\n"
-            "\n"
-            "  dinopatch fit good/                                 learn what good looks like: writes good.bank\n"
-            "  dinopatch inspect --bank good.bank --out out/ new/  score, and draw heat maps\n"
-            "  dinopatch model pull vits14                         a stronger network, for 'fit --model vits14'\n");
+    fprintf(stream, "\n"
+                    "'dinopatch COMMAND --help' explains a command; 'man dinopatch' explains all.\n"
+                    "\n"
+                    "  dinopatch fit good/                            learn; writes good.bank\n"
+                    "  dinopatch inspect --bank good.bank -o out new/ score, and draw heat maps\n"
+                    "  dinopatch model pull vits14                    a stronger network for fit -m\n");
 }
 
 int main(int argc, char **argv)

@@ -265,9 +265,48 @@ static bool read_configs(struct parser *p)
     return true;
 }
 
-static int option_width(const cli_option *o)
+#define HELP_WIDTH 80
+#define HELP_COLUMN 28 /* where the text of an option begins */
+
+void cli_print_wrapped(const char *line, size_t hang)
 {
-    return (int)(strlen(o->long_name) + (o->arg_description ? 1 + strlen(o->arg_description) : 0));
+    size_t begin = 0;
+    while (strlen(line) > HELP_WIDTH - begin) {
+        size_t end = HELP_WIDTH - begin, least = begin ? 0 : hang;
+        while (end > least && line[end] != ' ')
+            end--;
+        if (end == least) /* a word that is wider than the page */
+            end += strcspn(line + end, " ");
+        if (!line[end])
+            break;
+        printf("%.*s\n%*s", (int)end, line, (int)hang, "");
+        line += end + 1;
+        begin = hang;
+    }
+    puts(line);
+}
+
+/* Prints paragraphs. A line that ends with a full stop ends there. One that begins with a space explains a word: "  WORD  text". */
+static void print_paragraphs(const char *text)
+{
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    GString *paragraph = g_string_new(NULL);
+    for (char **line = lines; *line; line++) {
+        g_string_append(paragraph, *line);
+        const char *next = line[1];
+        if (next && *next && *next != ' ' && **line && **line != ' ' && !g_str_has_suffix(*line, ".")) {
+            g_string_append_c(paragraph, ' ');
+            continue;
+        }
+        size_t word = strspn(*line, " "), hang = 0;
+        if (word) {
+            hang = word + strcspn(*line + word, " ");
+            hang += strspn(*line + hang, " ");
+        }
+        cli_print_wrapped(paragraph->str, hang);
+        g_string_truncate(paragraph, 0);
+    }
+    g_string_free(paragraph, TRUE);
 }
 
 static bool is_shown(const cli_option *o, bool all)
@@ -275,7 +314,7 @@ static bool is_shown(const cli_option *o, bool all)
     return all || !(o->flags & CLI_MORE);
 }
 
-static void print_options(const char *title, const cli_option *entries, int width, bool all)
+static void print_options(const char *title, const cli_option *entries, bool all)
 {
     printf("\n%s\n", title);
     for (const cli_option *o = entries; o->long_name; o++) {
@@ -284,8 +323,13 @@ static void print_options(const char *title, const cli_option *entries, int widt
             continue;
         if (o->short_name)
             snprintf(letter, sizeof letter, "-%c, ", o->short_name);
-        printf("  %s--%s%s%s%*s  %s\n", letter, o->long_name, o->arg_description ? "=" : "",
-               o->arg_description ? o->arg_description : "", MAX(width - option_width(o), 0), "", o->description);
+        g_autofree char *name =
+            g_strconcat("  ", letter, "--", o->long_name, o->arg_description ? "=" : NULL, o->arg_description, NULL);
+        bool fits = strlen(name) + 2 <= HELP_COLUMN;
+        g_autofree char *line = g_strdup_printf("%-*s%s", HELP_COLUMN, fits ? name : "", o->description);
+        if (!fits)
+            puts(name);
+        cli_print_wrapped(line, HELP_COLUMN);
     }
 }
 
@@ -293,25 +337,31 @@ static void print_options(const char *title, const cli_option *entries, int widt
 static void print_page(const cli_option *const parts[3], bool all, const char *usage, const char *summary,
                        const char *description)
 {
-    int width = 0, more = 0;
+    int more = 0;
     for (size_t i = 0; i < 3; i++)
-        for (const cli_option *o = parts[i]; o && o->long_name; o++) {
+        for (const cli_option *o = parts[i]; o && o->long_name; o++)
             more += !is_shown(o, all);
-            if (is_shown(o, all))
-                width = MAX(width, MIN(option_width(o), 28));
-        }
-    char *command = cli_command();
-    printf("Usage:\n  %s [OPTIONS]%s%s\n\n%s\n", command, *usage ? " " : "", usage, summary);
+    g_autofree char *command = cli_command();
+    g_autofree char *first = g_strconcat("  ", command, " [OPTIONS]", *usage ? " " : "", usage, NULL);
+    puts("Usage:");
+    cli_print_wrapped(first, 6);
+    puts("");
+    print_paragraphs(summary);
     if (parts[0] && parts[0]->long_name)
-        print_options("Options:", parts[0], width, all);
+        print_options("Options:", parts[0], all);
     if (parts[1])
-        print_options("Run options:", parts[1], width, all);
-    print_options("Help:", parts[2], width, all);
-    if (more)
-        printf("\n'%s --help=all' shows %d more; 'dinopatch options' lists all that --set takes.\n", command, more);
-    if (description)
-        printf("\n%s\n", description);
-    g_free(command);
+        print_options("Run options:", parts[1], all);
+    print_options("Help:", parts[2], all);
+    if (more) {
+        g_autofree char *line = g_strdup_printf(
+            "'%s --help=all' shows %d more; 'dinopatch options' lists all that --set takes.", command, more);
+        puts("");
+        cli_print_wrapped(line, 0);
+    }
+    if (description) {
+        puts("");
+        print_paragraphs(description);
+    }
 }
 
 bool cli_parse(int *argc, char ***argv, const cli_option *entries, const cli_option *group, const char *usage,

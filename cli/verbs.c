@@ -17,14 +17,13 @@ static int give_one(const cli_verb *verbs, size_t n)
 
 static void print_help(const cli_verb *verbs, size_t n)
 {
-    char *command = cli_command();
-    int width = 0;
-    for (size_t i = 0; i < n; i++)
-        width = MAX(width, (int)strlen(verbs[i].usage));
+    g_autofree char *command = cli_command();
     puts("Usage:");
-    for (size_t i = 0; i < n; i++)
-        printf("  %s %-*s  %s\n", command, width, verbs[i].usage, verbs[i].summary);
-    g_free(command);
+    for (size_t i = 0; i < n; i++) {
+        g_autofree char *summary = g_strconcat("      ", verbs[i].summary, NULL);
+        printf("  %s %s\n", command, verbs[i].usage);
+        cli_print_wrapped(summary, 6);
+    }
 }
 
 int cli_run_verb(int argc, char **argv, const cli_verb *verbs, size_t n)

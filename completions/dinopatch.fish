@@ -27,7 +27,7 @@ function __dinopatch_lines --description 'lines of --help that begin with an opt
         set command $command $words[3]
     end
     dinopatch $command --help=all 2>/dev/null \
-        | sed -nE 's/^ +(-[a-zA-Z], )?--([a-z][a-z0-9-]*)(=([^ ]*))?( +(.*))?$/\2\t\4\t\6/p'
+        | sed -E ':a;N;$!ba;s/\n {28}/ /g' | sed -nE 's/^ +(-[a-zA-Z], )?--([a-z][a-z0-9-]*)(=([^ ]*))?( +(.*))?$/\2\t\4\t\6/p'
 end
 
 function __dinopatch_options --description '--option<tab>what it does, or the values of the option before the cursor'

@@ -43,6 +43,14 @@ def help_options(page):
     return own, run
 
 
+def test_help_fits_a_terminal(dp):
+    """No line is wider than 80 columns, but where an option lists its values."""
+    for command in [[], *(c.split() for c in commands(dp)), ["bank"], ["model"]]:
+        for line in dp.run(*command, "--help=all" if command else "--help", code=0).out.splitlines():
+            assert len(line) <= 80 or re.fullmatch(r" +(-\w, )?--\S+", line), (command, line)
+            assert not line.endswith(" ") or not line.strip(), (command, line)
+
+
 @pytest.fixture(scope="module")
 def helps(tmp_path_factory):
     dp = Program(tmp_path_factory.mktemp("helps"))
