@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* endpoint_banks.c - which banks there are. */
-#include "bank_json.h"
+#include "banks.h"
 #include "routes.h"
 
 #include <math.h>
@@ -23,7 +23,7 @@ static json_t *json_size(size_t height, size_t width)
     return height ? cli_json_pack("[I,I]", (json_int_t)height, (json_int_t)width) : json_null();
 }
 
-json_t *bank_json(const served_bank *bank)
+static json_t *bank_json(const served_bank *bank)
 {
     json_t *object = json_object();
     cli_json_set(object, "name", cli_json_text(bank->name));

@@ -188,7 +188,7 @@ static dp_status open_decoder(struct dp_decoding *d, size_t max_pixels, bool str
     return check_size(path, (size_t)vips_image_get_width(image), (size_t)vips_image_get_height(image), max_pixels, err);
 }
 
-void dp_decoding_restart(struct dp_decoding *d)
+static void restart(struct dp_decoding *d)
 {
     if (d->image)
         g_object_unref(d->image);
@@ -203,7 +203,7 @@ void dp_decoding_restart(struct dp_decoding *d)
 
 void dp_decoding_close(struct dp_decoding *d)
 {
-    dp_decoding_restart(d);
+    restart(d);
     dp_picture_file_close(&d->source);
 }
 
@@ -291,7 +291,7 @@ static bool has_late_warning(struct dp_decoding *d)
 static bool pass(struct dp_decoding *d, const dp_picture_options *options, bool strict, size_t block,
                  const struct dp_sink *sink, dp_status *status, dp_error *err)
 {
-    dp_decoding_restart(d);
+    restart(d);
     *status = open_decoder(d, options->max_pixels, strict, err);
     if (*status)
         return false;
@@ -386,7 +386,7 @@ dp_status dp_decode(const dp_stored *stored, const dp_picture_options *options, 
             if (d->source.kind == DP_KIND_PNG)
                 dp_png_mend(d->source.data, d->source.bytes);
             bool readable = !open_decoder(d, options->max_pixels, false, &lenient);
-            dp_decoding_restart(d);
+            restart(d);
             memcpy(d->reason, reason, sizeof reason);
             if (readable)
                 status = damaged(d, options, sink, notes, err);

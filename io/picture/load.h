@@ -35,7 +35,6 @@ struct dp_sink {
  * options->tolerant, gives the rows that exist and a note. Close d with dp_decoding_close, also on failure. */
 dp_status dp_decode(const dp_stored *stored, const dp_picture_options *options, const struct dp_sink *sink,
                     struct dp_decoding *d, dp_picture_notes *notes, dp_error *err);
-void dp_decoding_restart(struct dp_decoding *d);
 void dp_decoding_close(struct dp_decoding *d);
 
 /* Wraps samples in memory for libvips, borrowed; NULL: no memory. Free with g_object_unref. */

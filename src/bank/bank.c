@@ -41,7 +41,7 @@ void dp_bank_link_rows(dp_bank *bank)
     const dp_recipe *recipe = &bank->recipe;
     dp_rows *rows = &bank->rows;
     rows->name = bank->file.path;
-    rows->blocks = dp_recipe_blocks(recipe);
+    rows->blocks = recipe->layer_mix == DP_LAYERS_SEPARATE && recipe->n_layers ? recipe->n_layers : 1;
     rows->flat = recipe->layout == DP_LAYOUT_FLAT;
     rows->complete = recipe->kmeans == 0 && !(recipe->coreset > 0) && !(recipe->thin > 0)
                      && recipe->background != DP_BACKGROUND_REFERENCE
@@ -128,11 +128,6 @@ void dp_pca_free(dp_pca *pca)
     dp_memory_free(pca->mean);
     dp_memory_free(pca->basis);
     *pca = (dp_pca){0};
-}
-
-size_t dp_recipe_blocks(const dp_recipe *recipe)
-{
-    return recipe->layer_mix == DP_LAYERS_SEPARATE && recipe->n_layers ? recipe->n_layers : 1;
 }
 
 bool dp_bank_is_sha256(const char *text)

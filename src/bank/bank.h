@@ -109,8 +109,6 @@ size_t dp_bank_held_bytes(const dp_bank *bank);
 /* Returns DP_E_CORRUPT if the file of an opened bank was changed after opening: results from it cannot be trusted. */
 dp_status dp_bank_check_unchanged(const dp_bank *bank, dp_error *err);
 
-/* Returns how many separate blocks the rows of a recipe have; 1 if they are averaged, concatenated or only one. */
-size_t dp_recipe_blocks(const dp_recipe *recipe);
 /* Returns whether square patches cut the canvas of a recipe into this grid. */
 bool dp_bank_canvas_fits(const dp_recipe *recipe, size_t grid_rows, size_t grid_cols);
 /* Returns whether text is 64 lower-case hexadecimal digits. */

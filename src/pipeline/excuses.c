@@ -16,18 +16,12 @@ static int higher_first(const void *a, const void *b)
 /* The row's cell and the eight around it, in the pixels of its picture. */
 static dp_box place_of(const dp_bank *bank, const dp_neighbour *found)
 {
-    dp_seen seen;
+    dp_patch patch;
+    dp_affine map;
     double x, y;
-    if (!dp_nearest_seen(bank, found, &seen) || !dp_nearest_place(bank, found, &x, &y))
+    if (!dp_nearest_map(bank, found, &patch, &map))
         return (dp_box){NAN, NAN, NAN, NAN};
-    const dp_recipe recipe = dp_bank_recipe_for(bank, seen.rows, seen.cols);
-    const dp_frame frame = {&recipe,
-                            &bank->pictures.poses[seen.picture],
-                            bank->pictures.polarities[seen.picture],
-                            seen.version == 1,
-                            seen.rows,
-                            seen.cols};
-    const dp_affine map = dp_grid_to_picture(&frame);
+    dp_affine_apply(&map, (double)(patch.cell % patch.cols), (double)(patch.cell / patch.cols), &x, &y);
     const double half_x = 1.5 * (fabs(map.xu) + fabs(map.xv)), half_y = 1.5 * (fabs(map.yu) + fabs(map.yv));
     return (dp_box){x - half_x, y - half_y, x + half_x, y + half_y};
 }

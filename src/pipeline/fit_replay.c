@@ -187,7 +187,7 @@ dp_status dp_fit_replay_open(const char *const *paths, size_t n, dp_fit_replay *
         }
     }
     if (!status)
-        status = n ? find_missing(replay, seen, err) : dp_fail(err, DP_E_ARGUMENT, "no shards to join");
+        status = seen ? find_missing(replay, seen, err) : dp_fail(err, DP_E_ARGUMENT, "no shards to join");
     if (!status)
         status = read_names(replay, err);
     dp_memory_free(seen);

@@ -239,10 +239,10 @@ static dp_status show_in_picture(dp_inspector *inspector, dp_view_state *state, 
     for (size_t i = 0; !status && i < result->n_defects; i++) {
         dp_defect *defect = &result->defects[i];
         const dp_neighbour *nearest = &inspector->nearest[defect->peak_cell * state->scoring.knn];
-        dp_seen seen;
-        if (dp_nearest_seen(inspector->bank, nearest, &seen)) {
-            defect->nearest_cell = seen.cell;
-            defect->nearest_version = seen.version;
+        dp_patch patch;
+        if (dp_nearest_patch(inspector->bank, nearest, &patch)) {
+            defect->nearest_cell = patch.cell;
+            defect->nearest_version = patch.version;
         }
         dp_nearest_place(inspector->bank, nearest, &defect->nearest_x_px, &defect->nearest_y_px);
     }

@@ -70,7 +70,7 @@ static float kth(float *x, size_t n, size_t k)
     return x[low];
 }
 
-static void gather(const struct job *job, const uint32_t *rows, size_t m, float *x)
+static void load_rows(const struct job *job, const uint32_t *rows, size_t m, float *x)
 {
     const size_t dim = job->bank->dim, part = dim / job->bank->blocks;
     for (size_t i = 0; i < m; i++) {
@@ -87,7 +87,7 @@ static void subset_task(void *context, size_t index, size_t worker)
                  m = (subset + 1) * job->n / job->n_subsets - begin;
     const uint32_t *rows = job->order + begin;
     float *x = job->x + worker * SUBSET * dim, *distances = job->distances + worker * QUERIES * SUBSET;
-    gather(job, rows, m, x);
+    load_rows(job, rows, m, x);
     for (size_t first = 0; first < m; first += QUERIES) {
         const float *queries[QUERIES];
         const size_t n = m - first < QUERIES ? m - first : QUERIES;

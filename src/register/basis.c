@@ -15,13 +15,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-void dp_basis_free(dp_basis *basis)
-{
-    dp_memory_free(basis->mean);
-    dp_memory_free(basis->rows);
-    *basis = (dp_basis){0};
-}
-
 static void subtract(float *x, size_t n, const float *mean, size_t dim)
 {
     for (size_t i = 0; i < n; i++)
@@ -102,10 +95,12 @@ dp_status dp_basis_find(const float *x, size_t n, size_t dim_in, dp_pool *pool, 
     dp_memory_free(search.x);
     dp_memory_free(search.moments);
     dp_memory_free(search.values);
-    if (status)
-        dp_basis_free(&basis);
-    else
+    if (status) {
+        dp_memory_free(basis.mean);
+        dp_memory_free(basis.rows);
+    } else {
         *out = basis;
+    }
     return status;
 }
 

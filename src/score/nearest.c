@@ -17,7 +17,7 @@ static size_t augmentation_of(const dp_bank *bank, size_t row, size_t cells)
     return bank->rows.row_picture ? SIZE_MAX : row % bank->rows.rows_per_picture;
 }
 
-bool dp_nearest_seen(const dp_bank *bank, const dp_neighbour *found, dp_seen *seen)
+bool dp_nearest_patch(const dp_bank *bank, const dp_neighbour *found, dp_patch *patch)
 {
     if (found->row == DP_NO_ROW)
         return false;
@@ -25,30 +25,37 @@ bool dp_nearest_seen(const dp_bank *bank, const dp_neighbour *found, dp_seen *se
     if (picture == DP_NO_PICTURE || !bank->pictures.poses[picture].picture_width_px
         || !bank->pictures.poses[picture].picture_height_px)
         return false;
-    *seen = (dp_seen){.picture = picture};
-    dp_rows_picture_grid(&bank->rows, picture, &seen->rows, &seen->cols);
-    seen->version = augmentation_of(bank, found->row, seen->rows * seen->cols);
-    seen->cell = dp_rows_cell(&bank->rows, found->cell, found->row);
-    return seen->version != SIZE_MAX;
+    *patch = (dp_patch){.picture = picture};
+    dp_rows_picture_grid(&bank->rows, picture, &patch->rows, &patch->cols);
+    patch->version = augmentation_of(bank, found->row, patch->rows * patch->cols);
+    patch->cell = dp_rows_cell(&bank->rows, found->cell, found->row);
+    return patch->version != SIZE_MAX;
+}
+
+bool dp_nearest_map(const dp_bank *bank, const dp_neighbour *found, dp_patch *patch, dp_affine *map)
+{
+    if (!dp_nearest_patch(bank, found, patch) || dp_version_turn(&bank->recipe, patch->version) > 0)
+        return false;
+    const dp_recipe recipe = dp_bank_recipe_for(bank, patch->rows, patch->cols);
+    if (!recipe.canvas_height_px)
+        return false;
+    const dp_frame frame = {&recipe,
+                            &bank->pictures.poses[patch->picture],
+                            bank->pictures.polarities[patch->picture],
+                            dp_version_is_mirrored(&bank->recipe, patch->version),
+                            patch->rows,
+                            patch->cols};
+    *map = dp_grid_to_picture(&frame);
+    return true;
 }
 
 bool dp_nearest_place(const dp_bank *bank, const dp_neighbour *found, double *x_px, double *y_px)
 {
-    dp_seen seen;
+    dp_patch patch;
+    dp_affine map;
     *x_px = *y_px = NAN;
-    if (!dp_nearest_seen(bank, found, &seen) || dp_version_turn(&bank->recipe, seen.version) > 0)
+    if (!dp_nearest_map(bank, found, &patch, &map))
         return false;
-    const dp_recipe recipe = dp_bank_recipe_for(bank, seen.rows, seen.cols);
-    if (!recipe.canvas_height_px)
-        return false;
-    const dp_frame frame = {&recipe,
-                            &bank->pictures.poses[seen.picture],
-                            bank->pictures.polarities[seen.picture],
-                            dp_version_is_mirrored(&bank->recipe, seen.version),
-                            seen.rows,
-                            seen.cols};
-    dp_affine map = dp_grid_to_picture(&frame);
-    size_t row = seen.cell / seen.cols, col = seen.cell % seen.cols;
-    dp_affine_apply(&map, (double)col, (double)row, x_px, y_px);
+    dp_affine_apply(&map, (double)(patch.cell % patch.cols), (double)(patch.cell / patch.cols), x_px, y_px);
     return true;
 }
