@@ -79,15 +79,15 @@ static dp_status open_all(dp_inspector *inspector, const dp_bank *bank, const dp
         extractor->layer_norm = bank->layer_norm;
         status = dp_gate_open(bank, &inspector->gate, err);
     }
-    if (!status)
-        status = dp_regions_open(bank, views[0].roi, &inspector->regions, err);
-    if (!status && bank->reference)
-        status = dp_finder_open(inspector->session, &inspector->finder, err);
     if (!status && !inspector->gate.light_known)
         dp_inspector_warn(inspector,
                           "%s: an older dinopatch made this bank without the light of its pictures, so frames that are "
                           "too dark or too bright cannot be recognised; fit it again",
                           dp_bank_name(bank));
+    if (!status)
+        status = dp_regions_open(bank, views[0].roi, &inspector->regions, err);
+    if (!status && bank->reference)
+        status = dp_finder_open(inspector->session, &inspector->finder, err);
     return status;
 }
 
@@ -114,6 +114,14 @@ dp_status dp_inspector_open_views(dp_session *session, const dp_bank *bank, cons
     return status;
 }
 
+/* Opens the network that the bank names. */
+static dp_status open_named(const dp_bank *bank, dp_network **network, dp_error *err)
+{
+    dp_bank_info info = {.size = sizeof info};
+    dp_bank_get_info(bank, &info);
+    return dp_network_open(info.network_path, network, err);
+}
+
 dp_status dp_inspector_open(const dp_network *network, const dp_bank *bank, const dp_run *run, dp_inspector **inspector,
                             dp_error *err)
 {
@@ -122,7 +130,7 @@ dp_status dp_inspector_open(const dp_network *network, const dp_bank *bank, cons
     dp_inspector *made = NULL;
     dp_view view;
     dp_view_init(bank, &view);
-    dp_status status = network ? DP_OK : dp_network_open(bank->model.path, &own, err);
+    dp_status status = network ? DP_OK : open_named(bank, &own, err);
     if (!status)
         status = dp_session_open(network ? network : own, bank->recipe.precision, run, &session, err);
     if (!status)
