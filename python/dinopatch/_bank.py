@@ -681,7 +681,7 @@ class Bank:
     def tune(
         self, good: Any, bad: Any, *, trials: int = 20000, folds: int = 5, seed: int = 0, progress: Optional[Progress] = None,
         bgr: bool = False, white: int = 0,
-    ) -> Tuning:
+    ) -> "Tuning[Bank]":
         """Searches for the post-processing, the score and the threshold that best tell labelled pictures apart.
 
         good, bad  pictures that the bank has not seen
@@ -698,7 +698,7 @@ class Bank:
         for index, is_first in enumerate(first):
             if not is_first:
                 raise OptionError(f"{source.names[index]}: is given twice")
-        return tuned(self, source, len(goods), run, how)
+        return tuned(self._bank, self._network(), self._viewed, source, len(goods), run, how)
 
     def learning_curve(self, *, progress: Optional[Progress] = None) -> list[tuple[int, float]]:
         """What the good pictures score on average against so many others: whether more pictures would help. Empty: the bank cannot say."""

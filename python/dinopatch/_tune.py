@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Callable, Generic, Optional, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,7 @@ from ._errors import PictureError, text
 from ._run import Run, log, opened
 from ._source import Source
 
-if TYPE_CHECKING:
-    from ._bank import Bank
+B = TypeVar("B")  # dinopatch.Bank, which uses this file
 
 
 @dataclass(frozen=True)
@@ -30,10 +29,10 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Tuning:
+class Tuning(Generic[B]):
     """What `Bank.tune` found."""
 
-    bank: "Bank" = field(repr=False)  #: with the settings that were found
+    bank: B = field(repr=False)  #: with the settings that were found
     better: bool  #: they beat the old ones on pictures that they were not chosen on
     untuned: Figures  #: of the bank as it was
     tuned: Figures  #: on the very pictures that the settings were chosen on: too good to be believed
@@ -80,18 +79,22 @@ def _figures(found: Any, auroc: Optional[float] = None) -> Figures:
     return Figures(found.auroc if auroc is None else auroc, c.accuracy, c.precision, c.recall, c.f1)
 
 
-def tuned(bank: "Bank", source: Source, n_good: int, run: Run, how: tuple[int, int, int]) -> Tuning:
-    details = bank._details()  # it owns the recipe
-    recipe = details.recipe
+def tuned(
+    bank: Any, network: Any, viewed: Callable[[Any], B], source: Source, n_good: int, run: Run, how: tuple[int, int, int]
+) -> Tuning[B]:
+    """bank, network: dp_bank and dp_network; viewed makes a Bank of a dp_view."""
+    details = ffi.new("dp_bank_details *")  # it owns the recipe
+    lib.dp_bank_get_details(bank, details)
+    recipe, n = details.recipe, int(details.n_pictures)
     view = ffi.new("dp_view *")
-    lib.dp_view_init(bank._bank, view)
+    lib.dp_view_init(bank, view)
     lib.dp_post_init(ffi.addressof(view, "post"))
     view.cell_weights = view.reweight > 0
-    run.call(lib.dp_view_settle, bank._bank, view, run.pointer)
-    session = opened("dp_session", lib.close_session, run, lib.dp_session_open, bank._network(), recipe.precision, run.pointer)
+    run.call(lib.dp_view_settle, bank, view, run.pointer)
+    session = opened("dp_session", lib.close_session, run, lib.dp_session_open, network, recipe.precision, run.pointer)
     maps = _Maps(source, n_good)
     try:
-        run.call(lib.dp_session_inspect_from, session, bank._bank, view, 1, source.source, lib.on_result, maps.handle)
+        run.call(lib.dp_session_inspect_from, session, bank, view, 1, source.source, lib.on_result, maps.handle)
     finally:
         for raised in (maps.raised, source.raised):
             if raised is not None:
@@ -112,14 +115,13 @@ def tuned(bank: "Bank", source: Source, n_good: int, run: Run, how: tuple[int, i
     view.post, view.score = found.post, found.score
     if view.score != lib.DP_SCORE_MAX:
         view.reweight = 0
-    n = len(bank)
     scores, peaks, good = ffi.new("double[]", n), ffi.new("double[]", n), ffi.new("dp_good *")
     good.scores, good.peaks, good.optional = scores, peaks, 1
-    run.call(lib.dp_bank_calibrate, bank._bank, view, recipe.fpr, run.pointer, good)
+    run.call(lib.dp_bank_calibrate, bank, view, recipe.fpr, run.pointer, good)
     lib.dp_view_take_good(view, good, n)
     view.threshold, view.cell_threshold = found.threshold, good.of_peaks.threshold
     view.origin = {"by": lib.DP_ORIGIN_TUNE, "n_good": maps.labels.count(0), "n_bad": maps.labels.count(1)}
     gain = found.held_out.auroc - found.untuned_fold_auroc
     better = found.folds > 0 and (gain > 1e-9 or gain > -1e-9 and found.held_out.confusion.f1 > found.untuned.confusion.f1 + 1e-9)
-    return Tuning(bank._viewed(view), better, _figures(found.untuned), _figures(found.tuned), _figures(found.held_out) if found.folds else None,
+    return Tuning(viewed(view), better, _figures(found.untuned), _figures(found.tuned), _figures(found.held_out) if found.folds else None,
                   found.untuned_fold_auroc, found.trials)
