@@ -119,8 +119,8 @@ typedef enum dp_isa {
 typedef struct dp_run {
     size_t size;    /* sizeof(dp_run); dp_run_init sets it */
     size_t threads; /* 0: one for each processor the process may use */
-    dp_isa isa; /* DP_ISA_AUTO, or a lower level. The first that asks for one holds oneDNN to it for the whole process;
-                       where oneDNN is at work already this is too late, and a warning is logged */
+    dp_isa isa; /* DP_ISA_AUTO, or a lower level. The first session that asks for one binds oneDNN in the whole process;
+                       once oneDNN is at work it is too late, and a warning is logged */
     size_t max_picture_pixels; /* a larger picture is refused; default 2^28 */
     int tolerant;            /* non-zero: of a damaged file what is there is taken, of several pictures the first, and a
                                   warning is logged */
@@ -248,14 +248,15 @@ typedef enum dp_align_status {
     DP_ALIGN_FEW_EDGES, /* no object seen: too few border points */
     DP_ALIGN_ROUND,     /* both sigmas nearly equal: the axis means nothing */
     DP_ALIGN_CUT,       /* the object runs over the border of the picture */
-    DP_ALIGN_UNLIKE /* align=features: what it shows is unlike the part that was learned; its pose is the one that fits best */
+    DP_ALIGN_UNLIKE /* align=features: the part is unlike the one that was learned; the pose is the one that fits best */
 } dp_align_status;
 
 /* "ok", "off", "few_edges", "round", "cut", "unlike"; static storage. */
 DP_API const char *dp_align_status_name(dp_align_status status);
 
-/* Where the object lies: centre and population covariance of the border points of its edges.  With align=features: the middle of the part
- * that was learned; its longer side as angle, in (-pi, pi], and its sides as those of a rectangle of that spread. */
+/* Where the part lies. With align=pca: centre and population covariance of the border points of its edges. With
+ * align=features: the middle of the part that was learned, the direction of its longer side as angle, in (-pi, pi], and
+ * the sigmas of a rectangle with its sides. */
 typedef struct dp_pose {
     dp_align_status status;
     double centre_x_px, centre_y_px;
@@ -297,8 +298,7 @@ typedef struct dp_result {
     double cell_threshold;   /* NaN: the bank has none */
     double p_value;          /* share of good pictures that score at least as high, this one counted; NaN: not known */
     dp_label label;
-    char reason
-        [DP_REASON_BYTES]; /* why the picture was not inspected, or what makes an anomalous one unlike the part; else empty */
+    char reason[DP_REASON_BYTES]; /* why it was not inspected, or how an anomalous one is unlike the part; else empty */
     dp_pose pose;
     int polarity;                                          /* +1 as found, -1 mirrored or turned, 0 not settled */
     double valid_fraction;                                 /* of the canvas: lies inside the picture */
@@ -316,9 +316,7 @@ typedef struct dp_result {
     float *map;         /* [height_px, width_px] distances in the picture, smoothed; 0 where not known */
     dp_defect *defects; /* [n_defects], largest peak first */
     size_t n_defects;
-    double
-        nearest_similarity; /* cosine of the vectors of this picture and of the good one most like it (dp_recipe.retrieval);
-                                * NaN: the bank has no vectors */
+    double nearest_similarity; /* cosine to the vector of the good picture most like it; NaN: the bank has no vectors */
 } dp_result;
 
 enum {
