@@ -72,38 +72,38 @@ static char *bank_beside(char **arguments, int n)
     return path;
 }
 
-/* What cuts a fit over several processes: --settle, then --settled with --shard. */
-struct cut {
+/* How one fit is divided between processes: --settle, then --settled with --shard for each. */
+struct shard_options {
     char *settle, *settled;
     gboolean resume;
 };
 
 /* False: *code, complained. */
-static bool check_cut(const struct cut *cut, const cli_list *list, const cli_recipe *options, const char *roi,
-                      bool has_out, int *code)
+static bool check_shard(const struct shard_options *how, const cli_list *list, const cli_recipe *options,
+                        const char *roi, bool has_out, int *code)
 {
     char *given = NULL;
-    for (size_t i = 0; i < dp_option_count() && cut->settled && !given; i++)
+    for (size_t i = 0; i < dp_option_count() && how->settled && !given; i++)
         if (cli_recipe_is_given(options, dp_option_at(i)->key))
             given = g_strdup(dp_option_at(i)->key);
-    if (cut->settle && (cut->settled || list->shard.n))
+    if (how->settle && (how->settled || list->shard.n))
         *code = cli_usage("--settle comes first, alone; then each shard takes its file with --settled");
-    else if (list->shard.n && !cut->settled)
+    else if (list->shard.n && !how->settled)
         *code = cli_usage(
             "--shard needs --settled FILE, so that all shards work with the same settings: write it once with "
             "'dinopatch fit --settle FILE' and the pictures of all shards");
-    else if (cut->settled && !list->shard.n)
+    else if (how->settled && !list->shard.n)
         *code = cli_usage("--settled needs --shard I/N");
-    else if (cut->resume && !list->shard.n)
+    else if (how->resume && !list->shard.n)
         *code = cli_usage("--resume needs --shard");
     else if (given)
-        *code = cli_usage("the settings of a shard are those of %s: leave out %s", cut->settled, given);
-    else if (roi && (cut->settle || cut->settled))
+        *code = cli_usage("the settings of a shard are those of %s: leave out %s", how->settled, given);
+    else if (roi && (how->settle || how->settled))
         *code = cli_usage(
             "--roi: a region belongs to all pictures, which no shard knows; fit without shards, or inspect with "
             "--roi");
-    else if (cut->settle && has_out)
-        *code = cli_usage("--settle writes %s and no bank: leave out --out", cut->settle);
+    else if (how->settle && has_out)
+        *code = cli_usage("--settle writes %s and no bank: leave out --out", how->settle);
     else if (list->shard.n && !has_out)
         *code = cli_usage("--out is missing: name the file of the shard");
     else {
@@ -115,8 +115,8 @@ static bool check_cut(const struct cut *cut, const cli_list *list, const cli_rec
 }
 
 /* Settles, or does one shard: everything of a fit but the bank. Returns an exit code. */
-static int do_cut(dp_session *session, const struct cut *cut, cli_list *list, const dp_recipe *recipe, const char *out,
-                  cli_used *used)
+static int settle_or_shard(dp_session *session, const struct shard_options *how, cli_list *list,
+                           const dp_recipe *recipe, const char *out, cli_used *used)
 {
     const dp_source source = cli_list_source(list, list->all);
     const dp_fit_input input = {.source = &source, .on_picture = on_picture, .user = used};
@@ -124,17 +124,17 @@ static int do_cut(dp_session *session, const struct cut *cut, cli_list *list, co
                                 .n = list->shard.n,
                                 .pictures = (const size_t *)(const void *)list->numbers->data,
                                 .n_pictures = list->numbers->len,
-                                .resume = cut->resume};
+                                .resume = how->resume};
     dp_fit_shard_report report = {0};
     dp_error err;
-    dp_status status = cut->settle ? dp_fit_settle_from(session, recipe, &input, cut->settle, &err)
-                                   : dp_fit_shard_from(session, cut->settled, &input, &shard, out, &report, &err);
+    dp_status status = how->settle ? dp_fit_settle_from(session, recipe, &input, how->settle, &err)
+                                   : dp_fit_shard_from(session, how->settled, &input, &shard, out, &report, &err);
     cli_progress_end();
     if (status)
         return cli_failed(&err);
-    if (cut->settle)
+    if (how->settle)
         printf("%s: settled by %s; next: 'dinopatch fit --settled %s --shard I/N' for each shard\n",
-               cli_shown(cut->settle), cli_count(list->all->len, "picture"), cli_shown(cut->settle));
+               cli_shown(how->settle), cli_count(list->all->len, "picture"), cli_shown(how->settle));
     else
         printf("%s: shard %zu of %zu, %s of %zu (%zu were there already, %zu cannot be used)\n", cli_shown(out),
                shard.index, shard.n, cli_count(shard.n_pictures, "picture"), (size_t)list->all->len, report.n_taken,
@@ -144,7 +144,7 @@ static int do_cut(dp_session *session, const struct cut *cut, cli_list *list, co
 
 int cmd_fit(int argc, char **argv)
 {
-    struct cut cut = {0};
+    struct shard_options how = {0};
     cli_roi region = {0};
     dp_roi *roi = NULL;
     char *model_name = NULL, *out = NULL, *bank_alias = NULL;
@@ -159,10 +159,10 @@ int cmd_fit(int argc, char **argv)
         {"bank", 'b', 0, CLI_FILE, &bank_alias, "the same as --out", "BANK"},
         CLI_LIST_ENTRIES(&list),
         CLI_SHARD_ENTRY(&list),
-        {"settle", 0, 0, CLI_FILE, &cut.settle, "write what is settled for all shards of these pictures, and no bank",
+        {"settle", 0, 0, CLI_FILE, &how.settle, "write what is settled for all shards of these pictures, and no bank",
          "FILE"},
-        {"settled", 0, 0, CLI_FILE, &cut.settled, "with --shard: what --settle wrote", "FILE"},
-        {"resume", 0, 0, CLI_FLAG, &cut.resume, "with --shard: go on with what a stopped run of it left", NULL},
+        {"settled", 0, 0, CLI_FILE, &how.settled, "with --shard: what --settle wrote", "FILE"},
+        {"resume", 0, 0, CLI_FLAG, &how.resume, "with --shard: go on with what a stopped run of it left", NULL},
         CLI_ALLOW_FEW_ENTRY(&allow_few),
         CLI_OVERWRITE_ENTRY(&overwrite),
         CLI_MAX_MEMORY_ENTRY(&run),
@@ -184,9 +184,9 @@ int cmd_fit(int argc, char **argv)
         return cli_usage("--out and --bank are the same option: give one");
     if (!cli_list_check(&list, argc - 1, "give pictures of good parts", &code))
         return code;
-    if (!check_cut(&cut, &list, &options, region.path, out || bank_alias, &code))
+    if (!check_shard(&how, &list, &options, region.path, out || bank_alias, &code))
         return code;
-    char *bank_path = cut.settle        ? g_strdup(cut.settle)
+    char *bank_path = how.settle        ? g_strdup(how.settle)
                       : out             ? g_strdup(out)
                       : bank_alias      ? g_strdup(bank_alias)
                       : list.files_from ? NULL
@@ -221,32 +221,32 @@ int cmd_fit(int argc, char **argv)
     cli_outputs_read(files, region.path, "the mask in use");
     cli_outputs_read(files, region.picture, "the picture of the mask");
     cli_outputs_read(files, options.config, "the options in use");
-    cli_outputs_read(files, cut.settled, "what was settled for the shards");
-    const bool cuts = cut.settle || cut.settled;
-    if (cut.resume)
+    cli_outputs_read(files, how.settled, "what was settled for the shards");
+    const bool cuts = how.settle || how.settled;
+    if (how.resume)
         cli_outputs_write_own(files, bank_path);
     else if (cuts)
         cli_outputs_write(files, bank_path);
     else
         cli_outputs_write_bank(files, bank_path);
     dp_bank_details made_for = {0};
-    if (cut.settled && dp_fit_settled_details(cut.settled, &made_for, &settled_network, &err)) {
+    if (how.settled && dp_fit_settled_details(how.settled, &made_for, &settled_network, &err)) {
         code = cli_failed(&err);
         goto done;
     }
     if (!cli_outputs_check(files, &code)
-        || !(cut.settled ? cli_model_open_for_bank(model_name, &made_for, &model, &code)
+        || !(how.settled ? cli_model_open_for_bank(model_name, &made_for, &model, &code)
                          : cli_model_open(model_name, &model, &code))
         || !cli_outputs_begin(files, NULL, &code))
         goto done;
     if (cuts) {
-        cli_progress_begin(cut.settle ? "settle" : "fit", run.quiet);
-        if ((cut.settle && dp_network_settle_recipe(model, &recipe, &err))
-            || dp_session_open(model, cut.settle ? recipe.precision : made_for.recipe.precision, &run.run, &session,
+        cli_progress_begin(how.settle ? "settle" : "fit", run.quiet);
+        if ((how.settle && dp_network_settle_recipe(model, &recipe, &err))
+            || dp_session_open(model, how.settle ? recipe.precision : made_for.recipe.precision, &run.run, &session,
                                &err))
             code = cli_failed(&err);
         else
-            code = do_cut(session, &cut, &list, &recipe, bank_path, &used);
+            code = settle_or_shard(session, &how, &list, &recipe, bank_path, &used);
         goto done;
     }
     if (dp_network_settle_recipe(model, &recipe, &err) || dp_bank_lock_take(bank_path, &run.run, &lock, &err)) {

@@ -100,8 +100,8 @@ static int run_service(const struct asked *asked, const service_settings *settin
 }
 
 /* False: *code, complained. */
-static bool settle(const struct asked *asked, const cli_run *run, service_settings *settings, guard_token *token,
-                   int *code)
+static bool resolve(const struct asked *asked, const cli_run *run, service_settings *settings, guard_token *token,
+                    int *code)
 {
     static const char *const keep[] = {"none", "anomalous", "all", NULL};
     size_t n_cores = MAX(1, g_get_num_processors());
@@ -198,7 +198,7 @@ static int serve(int argc, char **argv, struct asked *asked)
         return cli_usage("--log-level %s: give error, warning, info or debug", asked->log_level);
     service_settings settings = {0};
     guard_token token;
-    return settle(asked, &run, &settings, &token, &code) ? run_service(asked, &settings) : code;
+    return resolve(asked, &run, &settings, &token, &code) ? run_service(asked, &settings) : code;
 }
 
 int cmd_serve(int argc, char **argv)

@@ -14,16 +14,16 @@ struct asked {
 };
 
 /* False: *code, complained. */
-static bool settle(const struct asked *asked, const cli_run *run, watch_settings *settings, int *code)
+static bool resolve(const struct asked *asked, const cli_run *run, watch_settings *settings, int *code)
 {
     static const char *const keep[] = {"none", "anomalous", "all", NULL};
     int kept = asked->keep ? cli_choose("keep", asked->keep, keep, code) : KEEPER_ANOMALOUS;
     if (kept < 0)
         return false;
-    *settings = (watch_settings){.judge = {.bank = asked->bank,
-                                           .model = asked->model,
-                                           .threshold = asked->threshold.given ? asked->threshold.value : NAN,
-                                           .run = run->run},
+    *settings = (watch_settings){.inspector = {.bank = asked->bank,
+                                               .model = asked->model,
+                                               .threshold = asked->threshold.given ? asked->threshold.value : NAN,
+                                               .run = run->run},
                                  .in = asked->in,
                                  .source = asked->source,
                                  .camera = asked->camera ? asked->camera : "camera",
@@ -42,9 +42,9 @@ static bool settle(const struct asked *asked, const cli_run *run, watch_settings
                                  .exit_after = (size_t)asked->exit_after.value,
                                  .stop_on_anomaly = asked->stop_on_anomaly,
                                  .json = asked->json};
-    settings->judge.run.progress = NULL;
-    settings->judge.run.stop = NULL;
-    settings->judge.run.log = log_from_library;
+    settings->inspector.run.progress = NULL;
+    settings->inspector.run.stop = NULL;
+    settings->inspector.run.log = log_from_library;
     return true;
 }
 
@@ -130,7 +130,7 @@ static int watch_command(int argc, char **argv, struct asked *asked)
         return cli_usage("--log-level %s: give error, warning, info or debug", asked->log_level);
     if (run.quiet && !asked->log_level)
         log_level_set("error");
-    return settle(asked, &run, &settings, &code) ? watch_run(&settings) : code;
+    return resolve(asked, &run, &settings, &code) ? watch_run(&settings) : code;
 }
 
 int cmd_watch(int argc, char **argv)

@@ -55,7 +55,7 @@ static int by_name(gconstpointer a, gconstpointer b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static GPtrArray *names_like(const char *folder, const char *pattern)
+static GPtrArray *names_of_form(const char *folder, const char *pattern)
 {
     GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
     GDir *dir = g_dir_open(folder, 0, NULL);
@@ -71,10 +71,10 @@ static GPtrArray *names_like(const char *folder, const char *pattern)
 /* What an earlier run wrote: nothing else has such a name. */
 static void take_over(keeper *k)
 {
-    GPtrArray *days = names_like(k->settings.out, "0000-00-00");
+    GPtrArray *days = names_of_form(k->settings.out, "0000-00-00");
     for (guint d = 0; d < days->len; d++) {
         g_autofree char *folder = g_build_filename(k->settings.out, days->pdata[d], NULL);
-        GPtrArray *files = names_like(folder, "000000.000_");
+        GPtrArray *files = names_of_form(folder, "000000.000_");
         for (guint i = 0; i < files->len; i++) {
             g_autofree char *path = g_build_filename(folder, files->pdata[i], NULL);
             take(k, path);
@@ -143,8 +143,8 @@ static char *stem_of(const keeper *k, const char *below, int64_t time_ms)
     return g_strdup_printf("%s/%s/%s.%03d_%s", k->settings.out, day, second, (int)(time_ms % 1000), name);
 }
 
-dp_status keeper_add(keeper *k, const judge *j, const judgement *made, const char *below, int64_t time_ms,
-                     char **map_path, dp_error *err)
+dp_status keeper_add(keeper *k, const bank_inspector *b, const bank_inspection *made, const char *below,
+                     int64_t time_ms, char **map_path, dp_error *err)
 {
     const dp_result *result = made->row.result;
     *map_path = NULL;
@@ -155,7 +155,7 @@ dp_status keeper_add(keeper *k, const judge *j, const judgement *made, const cha
     dp_error own;
     if (!cli_make_marked(k->settings.out, stem + strlen(k->settings.out) + 1, &own))
         return service_fail(err, DP_E_IO, "%s", own.message);
-    dp_interval heat = cli_heat_scale(&j->view.view, result);
+    dp_interval heat = cli_heat_scale(&b->view.view, result);
     dp_picture *drawn = NULL;
     bool frame = !made->loaded;
     dp_status status = dp_map_save_tiff(result->map, result->height_px, result->width_px, map, err);

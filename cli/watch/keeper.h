@@ -3,7 +3,7 @@
 #ifndef DP_CLI_WATCH_KEEPER_H
 #define DP_CLI_WATCH_KEEPER_H
 
-#include "judge.h"
+#include "bank_inspector.h"
 
 typedef enum keeper_which { KEEPER_NONE = 0, KEEPER_ANOMALOUS, KEEPER_ALL } keeper_which;
 
@@ -21,7 +21,7 @@ dp_status keeper_open(const keeper_settings *settings, keeper **opened, dp_error
 void keeper_close(keeper **opened);
 /* Writes what belongs to a picture whose files are kept; below: its name.  *map_path: the map's, g_free; NULL: not kept.  Errors:
  * DP_E_IO. */
-dp_status keeper_add(keeper *k, const judge *j, const judgement *made, const char *below, int64_t time_ms,
-                     char **map_path, dp_error *err);
+dp_status keeper_add(keeper *k, const bank_inspector *b, const bank_inspection *made, const char *below,
+                     int64_t time_ms, char **map_path, dp_error *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* watch.c - the loop: a picture comes, is judged, kept, told of, and moved away.
+/* watch.c - the loop: a picture comes, is inspected, kept, reported, and moved away.
  *
  * First all that is kept of a picture is committed in one transaction, then it is told and its file moved.  A kill before the commit
  * leaves the file as one that was never seen; a kill after it leaves a file that the journal knows, which is only moved. */
@@ -26,7 +26,7 @@
 
 typedef struct watch {
     watch_settings settings;
-    judge *judge;
+    bank_inspector *inspector;
     watched_folder *folder; /* or NULL */
     frames *frames;         /* or NULL */
     GPtrArray *apart;
@@ -59,7 +59,7 @@ static bool keep(watch *w, const journal_entry *entry, int64_t *id)
     return true;
 }
 
-static void tell(watch *w, const cli_row *row, const json_t *line, const json_t *alarm)
+static void print_result(watch *w, const cli_row *row, const json_t *line, const json_t *alarm)
 {
     if (w->settings.json) {
         w->broken =
@@ -76,7 +76,7 @@ static void tell(watch *w, const cli_row *row, const json_t *line, const json_t 
 static char *message_of(const watch *w, const json_t *line, int64_t time_ms)
 {
     g_autofree char *time = store_time_text(time_ms);
-    json_t *message = cli_json_pack("{s:s, s:s}", "time", time, "bank", w->judge->name);
+    json_t *message = cli_json_pack("{s:s, s:s}", "time", time, "bank", w->inspector->name);
     json_object_update(message, (json_t *)line);
     char *text = cli_json_dumped(message, JSON_COMPACT | JSON_REAL_PRECISION(12));
     json_decref(message);
@@ -84,25 +84,26 @@ static char *message_of(const watch *w, const json_t *line, int64_t time_ms)
 }
 
 /* What was found goes where it is wanted.  False: nothing was kept, for it was told to stop. */
-static bool finish(watch *w, judgement *made, const char *below, const char *path, const file_identity *identity)
+static bool finish(watch *w, bank_inspection *made, const char *below, const char *path, const file_identity *identity)
 {
     dp_error err;
     int64_t id, time_ms = store_now_ms();
     char *map_path = NULL, *defects = NULL, *file_fault = NULL;
-    if (w->keeper && keeper_add(w->keeper, w->judge, made, below, time_ms, &map_path, &err)) {
+    if (w->keeper && keeper_add(w->keeper, w->inspector, made, below, time_ms, &map_path, &err)) {
         log_line(LOG_LEVEL_WARNING, "%s", err.message); /* the figures stand all the same */
         made->row.fault = file_fault = cli_spelled(err.message);
     }
     made->row.map_path = map_path;
     json_t *line = cli_row_json(&made->row);
     store_row row = {.time_ms = time_ms,
-                     .bank = w->judge->name,
-                     .bank_sha256 = w->judge->sha256,
-                     .network_sha256 = w->judge->details.model_sha256,
+                     .bank = w->inspector->name,
+                     .bank_sha256 = w->inspector->sha256,
+                     .network_sha256 = w->inspector->details.model_sha256,
                      .program = dp_version(),
                      .stream = w->stream};
     store_row_fill(&row, line, &defects);
-    json_t *alarm = w->drift ? drift_alarm_look(w->drift, w->judge->name, w->judge->sha256, row.score, time_ms) : NULL;
+    json_t *alarm =
+        w->drift ? drift_alarm_look(w->drift, w->inspector->name, w->inspector->sha256, row.score, time_ms) : NULL;
     char *text = w->outlets.n ? message_of(w, line, time_ms) : NULL;
     char *alarm_text = alarm ? cli_json_dumped(alarm, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
     journal_message messages[2 * OUTLETS];
@@ -124,10 +125,10 @@ static bool finish(watch *w, judgement *made, const char *below, const char *pat
         w->anomaly = w->anomaly || label != DP_LABEL_GOOD;
         if (made->fault)
             log_line(LOG_LEVEL_WARNING, "%s", made->fault);
-        if (w->drift && w->settings.data && drift_alarm_remember(w->drift, w->store, w->judge->name, id, &err))
+        if (w->drift && w->settings.data && drift_alarm_remember(w->drift, w->store, w->inspector->name, id, &err))
             log_line(LOG_LEVEL_WARNING, "%s", err.message);
         outlets_came(&w->outlets, alarm ? 2 : 1);
-        tell(w, &made->row, line, alarm);
+        print_result(w, &made->row, line, alarm);
     }
     json_decref(alarm);
     free(text);
@@ -183,8 +184,8 @@ static bool take_file(watch *w, const char *path)
         move_away(w, path, below);
         return true;
     }
-    judgement made;
-    judge_picture(w->judge, path, NULL, &made);
+    bank_inspection made;
+    bank_inspector_run(w->inspector, path, NULL, &made);
     bool good = true;
     if (is_unchanged(path, &identity, &gone) || (gone && !made.fault)) {
         if (finish(w, &made, below, path, &identity))
@@ -194,7 +195,7 @@ static bool take_file(watch *w, const char *path)
     } else {
         log_line(LOG_LEVEL_INFO, "%s: was taken away before it could be read", path);
     }
-    judgement_clear(&made);
+    bank_inspection_clear(&made);
     return good;
 }
 
@@ -204,11 +205,11 @@ static void reload(watch *w)
 {
     int code;
     notify_manager("RELOADING=1");
-    judge *fresh = judge_open(&w->settings.judge, &code);
+    bank_inspector *fresh = bank_inspector_open(&w->settings.inspector, &code);
     if (fresh) {
-        judge_close(&w->judge);
-        w->judge = fresh;
-        log_line(LOG_LEVEL_INFO, "SIGHUP: %s is read anew", w->settings.judge.bank);
+        bank_inspector_close(&w->inspector);
+        w->inspector = fresh;
+        log_line(LOG_LEVEL_INFO, "SIGHUP: %s is read anew", w->settings.inspector.bank);
     } else {
         log_line(LOG_LEVEL_ERROR, "SIGHUP: the bank cannot be read; the one that was read before stays in use");
     }
@@ -253,11 +254,11 @@ static bool step_source(watch *w, bool *ended, int *code)
     *ended = state == FRAMES_ENDED;
     if (state != FRAMES_CAME)
         return true;
-    judgement made;
+    bank_inspection made;
     g_autofree char *name = g_strdup_printf("%s-%06zu", w->settings.camera, w->n_pictures + 1);
-    judge_picture(w->judge, name, picture, &made);
+    bank_inspector_run(w->inspector, name, picture, &made);
     finish(w, &made, name, NULL, NULL);
-    judgement_clear(&made);
+    bank_inspection_clear(&made);
     return true;
 }
 
@@ -300,7 +301,7 @@ static char *own_state(const watch_settings *settings)
 static bool take_lock(watch *w, const char *state, int *code)
 {
     g_autofree char *whole = watched(&w->settings);
-    g_autofree char *key = g_strconcat(whole, "\n", w->judge->name, NULL);
+    g_autofree char *key = g_strconcat(whole, "\n", w->inspector->name, NULL);
     g_autofree char *digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, key, -1);
     g_autofree char *name = g_strdup_printf("watch-%.16s.lock", digest), *path = g_build_filename(state, name, NULL);
     w->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -309,7 +310,7 @@ static bool take_lock(watch *w, const char *state, int *code)
     if (w->lock >= 0 && errno == EWOULDBLOCK)
         cli_complain("%s: another 'dinopatch watch' inspects it by the bank %s and keeps its journal in %s; end that "
                      "one first",
-                     whole, w->judge->name, state);
+                     whole, w->inspector->name, state);
     else
         cli_complain("%s: cannot be made: %s", path, g_strerror(errno));
     *code = EXIT_JOB_FAILED;
@@ -319,7 +320,7 @@ static bool take_lock(watch *w, const char *state, int *code)
 static bool make_state(watch *w, int *code)
 {
     w->state = w->settings.data ? g_strdup(w->settings.data) : own_state(&w->settings);
-    w->settings.judge.folder = w->state;
+    w->settings.inspector.folder = w->state;
     if (g_mkdir_with_parents(w->state, 0700) == 0)
         return true;
     cli_complain("%s: cannot make the folder: %s", w->state, g_strerror(errno));
@@ -337,7 +338,7 @@ static bool open_state(watch *w, int *code)
         *code = cli_failed(&err);
         return false;
     }
-    w->journal = journal_new(w->store, w->judge->name, w->settings.in);
+    w->journal = journal_new(w->store, w->inspector->name, w->settings.in);
     if (!w->settings.data)
         log_line(LOG_LEVEL_INFO,
                  "results are not kept without --data; what was inspected and what waits is noted in %s", w->state);
@@ -354,7 +355,7 @@ static bool open_all(watch *w, int *code)
     for (size_t i = 0; i < G_N_ELEMENTS(own); i++)
         if (own[i])
             g_ptr_array_add(w->apart, (gpointer)own[i]);
-    if (!make_state(w, code) || !(w->judge = judge_open(&s->judge, code)) || !open_state(w, code))
+    if (!make_state(w, code) || !(w->inspector = bank_inspector_open(&s->inspector, code)) || !open_state(w, code))
         return false;
     dp_status status = s->done ? done_begin(s->in, s->done, &err) : DP_OK;
     if (!status && s->out.out)
@@ -364,7 +365,7 @@ static bool open_all(watch *w, int *code)
     if (!status && s->drift_bound > 0)
         status = drift_alarm_open(s->drift_bound, w->stream, &w->drift, &err);
     if (!status && w->drift && s->data)
-        status = drift_alarm_resume(w->drift, w->store, w->judge->name, &err);
+        status = drift_alarm_resume(w->drift, w->store, w->inspector->name, &err);
     const folder_settings folder = {s->in, s->poll_s, w->apart};
     if (!status)
         status = s->in ? folder_open(&folder, &w->folder, &err) : frames_open(s->source, &w->frames, &err);
@@ -384,7 +385,7 @@ static void close_all(watch *w)
     keeper_close(&w->keeper);
     journal_free(w->journal);
     store_close(&w->store);
-    judge_close(&w->judge);
+    bank_inspector_close(&w->inspector);
     g_ptr_array_unref(w->apart);
     if (w->lock >= 0)
         close(w->lock);
@@ -399,13 +400,13 @@ int watch_run(const watch_settings *settings)
         double poll_s = w.folder ? folder_poll_s(w.folder) : 0;
         const char *what = settings->in ? settings->in : "the source";
         if (poll_s > 0)
-            log_line(LOG_LEVEL_INFO, "%s is watched by %s, looked at every %g s", what, w.judge->name, poll_s);
+            log_line(LOG_LEVEL_INFO, "%s is watched by %s, looked at every %g s", what, w.inspector->name, poll_s);
         else
-            log_line(LOG_LEVEL_INFO, "%s is watched by %s", what, w.judge->name);
+            log_line(LOG_LEVEL_INFO, "%s is watched by %s", what, w.inspector->name);
         notify_manager("READY=1");
         code = loop(&w);
         notify_manager("STOPPING=1");
-        char *text = cli_tally_text(&w.tally, isnan(w.judge->view.view.threshold));
+        char *text = cli_tally_text(&w.tally, isnan(w.inspector->view.view.threshold));
         uint64_t n_dropped = w.frames ? frames_dropped(w.frames) : 0;
         log_line(LOG_LEVEL_INFO, "%s", text);
         if (n_dropped)

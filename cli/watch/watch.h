@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* watch.h - pictures come, are judged, and what was found goes where it is wanted. */
+/* watch.h - inspects pictures as they come, and sends the results where they are wanted. */
 #ifndef DP_CLI_WATCH_WATCH_H
 #define DP_CLI_WATCH_WATCH_H
 
@@ -7,7 +7,7 @@
 #include "outlets.h"
 
 typedef struct watch_settings {
-    judge_settings judge;
+    bank_inspector_settings inspector;
     const char *in;      /* folder; NULL: source */
     const char *source;  /* GStreamer's description */
     const char *camera;  /* what its frames are called */

@@ -221,7 +221,8 @@ static size_t find_known(const struct shard_work *work, const dp_prepared *prepa
     return same ? piece : 0;
 }
 
-static void tell(const struct shard_work *work, size_t index, const dp_prepared *prepared, const char *message)
+static void report_picture(const struct shard_work *work, size_t index, const dp_prepared *prepared,
+                           const char *message)
 {
     const dp_fit_work *fit = &work->fit;
     if (fit->on_picture)
@@ -275,7 +276,7 @@ static dp_status do_picture(struct shard_work *work, dp_prepared *prepared, dp_e
     }
     if (status) {
         fit->report.n_failed++;
-        tell(work, index, prepared, fault.message);
+        report_picture(work, index, prepared, fault.message);
     }
     status = write_record(work, &found, status ? &fault : NULL, twin, err);
     work->n_pieces += !status;

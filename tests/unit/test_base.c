@@ -83,12 +83,12 @@ static void full_disk(void **state)
     assert_int_equal(entries_beside(path), before);
 }
 
-/* What a killed writer left is removed by the next; what a living one has under way is not. */
-static void dead_and_living_writers(void **state)
+/* What a killed writer left is removed by the next; what a running one has under way is not. */
+static void dead_and_running_writers(void **state)
 {
     (void)state;
     char path[256], slot[300];
-    dp_writer *living = NULL, *beside = NULL;
+    dp_writer *running = NULL, *beside = NULL;
     snprintf(path, sizeof path, "%s", temporary_path("shared"));
     size_t before = entries_beside(path);
     for (int dead = 0; dead < 3; dead++) {
@@ -98,16 +98,16 @@ static void dead_and_living_writers(void **state)
         fclose(file);
     }
     assert_int_equal(entries_beside(path), before + 3);
-    assert_ok(dp_writer_open(path, &living, err));
+    assert_ok(dp_writer_open(path, &running, err));
     assert_int_equal(entries_beside(path), before + 1);
-    assert_ok(dp_writer_put(living, "living", 6, err));
+    assert_ok(dp_writer_put(running, "running", 6, err));
     assert_ok(dp_writer_open(path, &beside, err));
     assert_int_equal(entries_beside(path), before + 2);
     assert_ok(dp_writer_put(beside, "beside", 6, err));
     assert_ok(dp_file_write(path, "third", 5, err));
     read_back(path, "third");
-    assert_ok(dp_writer_commit(&living, err));
-    read_back(path, "living");
+    assert_ok(dp_writer_commit(&running, err));
+    read_back(path, "running");
     assert_ok(dp_writer_commit(&beside, err));
     read_back(path, "beside");
     assert_int_equal(entries_beside(path), before + 1);
@@ -436,7 +436,7 @@ int main(void)
         cmocka_unit_test(every_value_has_a_name),
         cmocka_unit_test(write_and_abort),
         cmocka_unit_test(full_disk),
-        cmocka_unit_test(dead_and_living_writers),
+        cmocka_unit_test(dead_and_running_writers),
         cmocka_unit_test(killed_writer),
         cmocka_unit_test(too_many_writers),
         cmocka_unit_test(long_names),

@@ -288,7 +288,7 @@ static void banks_that_do_not_go_together(void **state)
 static void a_crash_leaves_the_old_bank(void **state)
 {
     (void)state;
-    const char *path = temporary_path("living.bank");
+    const char *path = temporary_path("changed.bank");
     dp_bank *bank = random_bank(8, 8, 48, 40, 1, 3), *back = NULL; /* half a megabyte */
     calibrate(bank);
     assert_ok(dp_bank_save(bank, path, err));

@@ -258,7 +258,7 @@ static void old_words(void **state)
     dp_memory_free(json);
 }
 
-static void what_makes_way(void **state)
+static void options_that_replace_others(void **state)
 {
     (void)state;
     dp_recipe recipe;
@@ -374,9 +374,15 @@ static void locales(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_row), cmocka_unit_test(every_field),    cmocka_unit_test(defaults),
-        cmocka_unit_test(methods),   cmocka_unit_test(what_makes_way), cmocka_unit_test(rules),
-        cmocka_unit_test(names),     cmocka_unit_test(locales),        cmocka_unit_test(old_words),
+        cmocka_unit_test(every_row),
+        cmocka_unit_test(every_field),
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(methods),
+        cmocka_unit_test(options_that_replace_others),
+        cmocka_unit_test(rules),
+        cmocka_unit_test(names),
+        cmocka_unit_test(locales),
+        cmocka_unit_test(old_words),
     };
     return cmocka_run_group_tests_name("options", tests, NULL, NULL);
 }

@@ -139,7 +139,7 @@ static void taken_back(void **state)
 }
 
 /* A bank like another has its pictures and levels, and rows of its own kind. */
-static void like_another(void **state)
+static void has_pictures_and_levels_of_another(void **state)
 {
     (void)state;
     dp_bank *bank = random_bank(2, 3, 4, 3, 1, 9), *made = NULL;
@@ -251,7 +251,7 @@ int main(void)
         cmocka_unit_test(what_a_type_cannot_hold),
         cmocka_unit_test(pictures_are_copied_with_all_that_is_known),
         cmocka_unit_test(taken_back),
-        cmocka_unit_test(like_another),
+        cmocka_unit_test(has_pictures_and_levels_of_another),
         cmocka_unit_test(scoring_survives_view_and_recipe),
         cmocka_unit_test(saved_with_another_scoring),
     };

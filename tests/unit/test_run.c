@@ -404,7 +404,7 @@ static void weights_of_cells(void **state)
 }
 
 /* A bank scored in another way is the bank that was fitted so: threshold, scores and heat scale, also once it is written. */
-static void scored_in_another_way(void **state)
+static void rescored_is_as_fitted(void **state)
 {
     (void)state;
     dp_session *session = open_session(2);
@@ -1016,7 +1016,7 @@ int main(void)
         cmocka_unit_test(many_files_through_a_saved_bank),
         cmocka_unit_test(several_views_at_once),
         cmocka_unit_test(weights_of_cells),
-        cmocka_unit_test(scored_in_another_way),
+        cmocka_unit_test(rescored_is_as_fitted),
         cmocka_unit_test(post_processing_by_hand),
         cmocka_unit_test(the_nearest_patch_is_found_in_its_picture),
         cmocka_unit_test(things_that_do_not_belong_together),
