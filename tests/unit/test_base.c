@@ -100,7 +100,7 @@ static void dead_and_running_writers(void **state)
     assert_int_equal(entries_beside(path), before + 3);
     assert_ok(dp_writer_open(path, &running, err));
     assert_int_equal(entries_beside(path), before + 1);
-    assert_ok(dp_writer_put(running, "running", 6, err));
+    assert_ok(dp_writer_put(running, "running", 7, err));
     assert_ok(dp_writer_open(path, &beside, err));
     assert_int_equal(entries_beside(path), before + 2);
     assert_ok(dp_writer_put(beside, "beside", 6, err));
