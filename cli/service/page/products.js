@@ -83,7 +83,7 @@ export class Products {
 
     form(name = "") {
         const field = el("input", { id: "name", type: "text", required: true, autocomplete: "off", spellcheck: "false", value: name,
-                                    "aria-describedby": "name-help", oninput: () => this.count() });
+                                    "aria-describedby": "name-help", oninput: () => (replace(this.fault), this.count()) });
         this.fault = el("div", { class: "fault", role: "alert" });
         this.list = el("ul", { class: "tray", "aria-label": t("tray") });
         this.total = el("p", { class: "quiet num", role: "status" });

@@ -119,6 +119,7 @@ test("the whole story", async () => {
     assert.match(await page.textContent(".create .fault"), /a bank's name has letters, digits/);
     await accessible(page, "refused");
     await page.fill("#name", "screw");
+    assert.equal(await page.locator(".create .fault p").count(), 0); /* it spoke of the other name */
     await shot(page, "form");
     await page.click("#create button.main");
     await page.waitForSelector(".job progress");
@@ -228,6 +229,9 @@ test("the whole story", async () => {
     await page.waitForSelector(".missed li .chip");
     await page.waitForSelector(".boxes.good circle");
     await accessible(page, "missed");
+    await page.setViewportSize({ width: 390, height: 844 });
+    await accessible(page, "missed, on a telephone");
+    await page.setViewportSize({ width: 1440, height: 900 });
     await shot(page, "missed");
     await page.click(".missed button:has-text('Take these places away')");
     await page.waitForSelector("#confirm[open]");
