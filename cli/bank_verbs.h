@@ -10,6 +10,7 @@ int cli_bank_remove(int argc, char **argv);
 int cli_bank_merge(int argc, char **argv);
 int cli_bank_compress(int argc, char **argv);
 int cli_bank_quarantine(int argc, char **argv);
+int cli_bank_split(int argc, char **argv);
 int cli_bank_release(int argc, char **argv);
 
 #endif

@@ -541,12 +541,8 @@ static int bank_verify(int argc, char **argv)
         return code;
     if (argc != 2)
         return cli_usage("give one bank");
-    dp_bank *bank = NULL;
     dp_error err;
-    dp_status status = dp_bank_open(argv[1], &bank, &err);
-    if (!status)
-        status = dp_bank_verify(bank, &err);
-    dp_bank_close(&bank);
+    dp_status status = dp_bank_verify_file(argv[1], &err);
     if (status)
         return cli_failed(&err);
     printf("%s: whole\n", cli_shown(argv[1]));
@@ -564,6 +560,8 @@ int cmd_bank(int argc, char **argv)
         {"add", cli_bank_add, "add --bank B PICTURES", "adds pictures of good parts"},
         {"remove", cli_bank_remove, "remove --bank B NAME...", "takes pictures out"},
         {"merge", cli_bank_merge, "merge A B --out OUT", "makes one bank of two, or of the shards of a fit"},
+        {"split", cli_bank_split, "split --shares N --out PREFIX BANK",
+         "writes its rows as N files, for several processes"},
         {"quarantine", cli_bank_quarantine, "quarantine --bank B PICTURE",
          "takes the rows that excused a missed defect out of the search"},
         {"release", cli_bank_release, "release --bank B [NAME...]",

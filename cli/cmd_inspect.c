@@ -6,6 +6,7 @@
 #include "models.h"
 #include "outputs.h"
 #include "picture_list.h"
+#include "ranks.h"
 #include "recipe.h"
 #include "roi.h"
 #include "shard_lines.h"
@@ -225,7 +226,8 @@ int cmd_inspect(int argc, char **argv)
     gboolean json = FALSE, csv = FALSE, fail_on_anomaly = FALSE, explain = FALSE, summary = FALSE, any_size = FALSE,
              overwrite = FALSE;
     const cli_option own_entries[] = {
-        {"bank", 'b', 0, CLI_FILE, &bank_path, "the bank that 'dinopatch fit' wrote", "B"},
+        {"bank", 'b', 0, CLI_FILE, &bank_path,
+         "the bank that 'dinopatch fit' wrote, or 'PREFIX-*.bank': its shares by 'bank split'", "B"},
         {"model", 'm', 0, CLI_FILE, &model_name, "checkpoint (default: the one the bank was made with)", "M"},
         {"out", 'o', 0, CLI_FILE, &out, "write NAME.heat.png and NAME.map.tiff (distances) here", "DIR"},
         CLI_OVERWRITE_ENTRY(&overwrite),
@@ -290,7 +292,7 @@ int cmd_inspect(int argc, char **argv)
     if (out && !*out)
         return cli_usage("--out: the folder has no name");
 
-    dp_bank *bank = NULL;
+    cli_shared opened = {0};
     dp_network *model = NULL;
     dp_session *session = NULL;
     dp_error err;
@@ -300,10 +302,9 @@ int cmd_inspect(int argc, char **argv)
     cli_view settled = {.threshold = threshold.given ? threshold.value : NAN};
     if (!cli_roi_open(&region, &run.run, &roi, &code))
         goto done;
-    if (dp_bank_open(bank_path, &bank, &err)) {
-        code = cli_failed(&err);
+    if (!cli_shared_open(bank_path, &run.run, &opened, &code))
         goto done;
-    }
+    const dp_bank *bank = opened.bank;
     dp_bank_details info;
     dp_bank_get_details(bank, &info);
     recipe = info.recipe;
@@ -329,7 +330,7 @@ int cmd_inspect(int argc, char **argv)
             goto done;
         keep_pending(shard, &inputs, &names);
     }
-    cli_outputs_read(files, bank_path, "the bank in use");
+    cli_outputs_read_all(files, opened.paths, "the bank in use");
     cli_outputs_read_model(files, model_name, info.model_path);
     cli_outputs_read(files, region.path, "the mask in use");
     cli_outputs_read(files, region.picture, "the picture of the mask");
@@ -390,6 +391,6 @@ done:
     dp_roi_close(&roi);
     dp_session_close(&session);
     dp_network_close(&model);
-    dp_bank_close(&bank);
+    cli_shared_close(&opened);
     return code;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main.c - the table of commands. */
 #include "cli.h"
+#include "ranks.h"
 
 #include <locale.h>
 #include <stdio.h>
@@ -73,9 +74,13 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         if (!strcmp(commands[i].name, name)) {
+            int code;
             cli_begin(name);
+            if (commands[i].run == cmd_inspect && !cli_ranks_begin(argc - 1, argv + 1, &code))
+                return cli_streams_end(code);
             cli_signals_catch(cli_progress_abandon);
-            int code = commands[i].run(argc - 1, argv + 1);
+            code = commands[i].run(argc - 1, argv + 1);
+            cli_ranks_end();
             cli_signals_reraise();
             return cli_streams_end(code);
         }

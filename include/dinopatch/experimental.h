@@ -721,6 +721,41 @@ DP_API const dp_pose *dp_bank_picture_pose(const dp_bank *bank,
                                            size_t picture); /* NULL where there is no such picture */
 /* Reads every byte: DP_E_CORRUPT where the checksum does not hold, DP_E_NUMERIC where a feature is not finite. */
 DP_API dp_status dp_bank_verify(const dp_bank *bank, dp_error *err);
+/* Opens and verifies a file that holds a bank or a share of one. */
+DP_API dp_status dp_bank_verify_file(const char *path, dp_error *err);
+
+/* --------------------------------------------------------------------------- a bank whose rows are in several processes */
+
+/* Writes share `index` (from 1) of `of` of a bank's rows, with all else of the bank, to a file that dp_shared_bank_open takes. The bank was
+ * opened from a file. Errors: DP_E_ARGUMENT, DP_E_UNSUPPORTED (a bank of moments), DP_E_CORRUPT, DP_E_IO, DP_E_MEMORY. */
+DP_API dp_status dp_bank_save_share(const dp_bank *bank, size_t index, size_t of, const char *path, dp_error *err);
+
+/* Joins n values of `bytes` each into those of `into`. The order in which ranks are joined does not matter. */
+typedef void (*dp_join_fn)(void *into, const void *other, size_t n, size_t bytes);
+
+/* How the processes of a job speak, ranks 0 .. n - 1. All call these in the same order; a result other than 0: it failed. */
+typedef struct dp_exchange {
+    size_t rank, n;
+    int (*spread)(void *user, void *data, size_t bytes); /* from rank 0 to all */
+    /* data [n, bytes] of all ranks joined at rank 0; what the others have then is not said */
+    int (*join)(void *user, void *data, size_t n, size_t bytes, dp_join_fn by);
+    void *user;
+} dp_exchange;
+
+typedef struct dp_shared_bank dp_shared_bank;
+
+/* Opens the file of a bank, or all n files of its shares in any order, so that each rank holds a part of its rows. Rank 0 calls it, while
+ * the others are in dp_exchange_serve. exchange NULL: there is one process. run: isa, threads of each rank. Results of an inspection are those
+ * of the whole bank in one process, byte for byte; what compares the good pictures with each other is refused.
+ * Errors: as dp_bank_open; DP_E_MISMATCH (a share is missing, doubled or of another bank), DP_E_UNSUPPORTED (a bank of moments). */
+DP_API dp_status dp_shared_bank_open(const char *const *paths, size_t n, const dp_exchange *exchange, const dp_run *run,
+                                     dp_shared_bank **shared, dp_error *err);
+/* The bank to inspect with, by one session at a time; it belongs to *shared. */
+DP_API const dp_bank *dp_shared_bank_get(const dp_shared_bank *shared);
+DP_API void dp_shared_bank_close(dp_shared_bank **shared);
+/* Answers rank 0 until it calls dp_exchange_end. An error is of this rank alone: the job cannot go on. */
+DP_API dp_status dp_exchange_serve(const dp_exchange *exchange, dp_error *err);
+DP_API void dp_exchange_end(const dp_exchange *exchange);
 
 /* What the distances of good pictures' cells to the other good pictures typically are, by which distances of different kinds become
  * comparable: see docs/method.md.  NaN: not found yet. */

@@ -41,6 +41,12 @@ typedef struct dp_bank_file {
     const unsigned char *digests; /* [n_blocks, 32] SHA-256 of the blocks of features */
 } dp_bank_file;
 
+/* Which share of the rows of a bank a file holds: bank_share.c. */
+typedef struct dp_bank_share {
+    size_t index, of; /* index of them, from 1; of 0: the file holds all rows */
+    char whole[65];   /* SHA-256 that seals the file of the whole bank */
+} dp_bank_share;
+
 struct dp_bank {
     dp_recipe recipe;     /* the canvas size is the one used, never "auto" */
     dp_choices choices;   /* what fit chose */
@@ -62,6 +68,7 @@ struct dp_bank {
     bool patch_recorded;       /* false: derived from the grids of a bank of an earlier version */
     dp_bank_network model;
     dp_bank_file file;
+    dp_bank_share share; /* then rows.held says which rows are here */
 };
 
 /* Fills the fields of rows that come from recipe, projection and file: dp_rows.name, blocks, pool, complete, centred,
@@ -106,6 +113,8 @@ size_t dp_bank_background_bytes(const dp_bank *bank, size_t picture);
 /* Returns the bytes of a finished bank's features, of their tables and of the projection. */
 size_t dp_bank_held_bytes(const dp_bank *bank);
 
+/* dp_bank_open for files that hold a share of a bank's rows, too. Such a bank can be searched, not changed. */
+dp_status dp_bank_open_share(const char *path, dp_bank **bank, dp_error *err);
 /* Returns DP_E_CORRUPT if the file of an opened bank was changed after opening: results from it cannot be trusted. */
 dp_status dp_bank_check_unchanged(const dp_bank *bank, dp_error *err);
 

@@ -55,18 +55,13 @@ static void block_task(void *context, size_t index, size_t worker)
         lower(&blocks->first_not_finite, index);
 }
 
-dp_status dp_bank_check_features(const dp_bank *bank, unsigned char *digests, dp_error *err)
+/* Checks blocks of bytes [bytes]: expected [n, 32] or NULL. number: of the first, for messages. */
+static dp_status check_blocks(const dp_bank *bank, const void *data, size_t bytes, const unsigned char *expected,
+                              size_t number, unsigned char *digests, dp_error *err)
 {
     const char *name = dp_bank_name(bank);
-    size_t bytes = dp_bank_feature_bytes(bank), n = dp_block_count(bytes);
-    struct blocks blocks = {(const unsigned char *)bank->rows.features,
-                            bytes,
-                            digests,
-                            bank->file.digests,
-                            false,
-                            n,
-                            n,
-                            bank->rows.storage};
+    size_t n = dp_block_count(bytes);
+    struct blocks blocks = {data, bytes, digests, expected, false, n, n, bank->rows.storage};
     dp_pool *pool = NULL;
     dp_status status = dp_pool_open(threads_for(bank), &pool, err);
     if (status)
@@ -79,11 +74,28 @@ dp_status dp_bank_check_features(const dp_bank *bank, unsigned char *digests, dp
         return dp_fail(
             err, DP_E_CORRUPT,
             "%s: features are damaged: the checksum of block %zu of %zu is wrong; restore the file or fit it again",
-            name, blocks.first_wrong, n);
+            name, number + blocks.first_wrong, dp_block_count(dp_bank_feature_bytes(bank)));
     if (blocks.first_not_finite < n)
         return dp_fail(err, DP_E_NUMERIC, "%s: a feature in block %zu of the checksums is not finite", name,
-                       blocks.first_not_finite);
+                       number + blocks.first_not_finite);
     return DP_OK;
+}
+
+dp_status dp_bank_check_features(const dp_bank *bank, unsigned char *digests, dp_error *err)
+{
+    return check_blocks(bank, bank->rows.features, dp_bank_feature_bytes(bank), bank->file.digests, 0, digests, err);
+}
+
+dp_status dp_bank_check_rows(const dp_bank *bank, size_t first, size_t n, unsigned char *digests, dp_error *err)
+{
+    const size_t row = bank->rows.dim * dp_storage_bytes(bank->rows.storage), all = dp_bank_feature_bytes(bank),
+                 block = first * row / BLOCK_BYTES, begin = block * BLOCK_BYTES, end = (first + n) * row,
+                 last = end % BLOCK_BYTES ? (end / BLOCK_BYTES + 1) * BLOCK_BYTES : end;
+    const unsigned char *data = bank->rows.features;
+    dp_status status =
+        check_blocks(bank, data + begin, (last < all ? last : all) - begin,
+                     bank->file.digests ? bank->file.digests + block * DIGEST_BYTES : NULL, block, NULL, err);
+    return status ? status : check_blocks(bank, data + first * row, n * row, NULL, block, digests, err);
 }
 
 struct norms {
@@ -98,6 +110,9 @@ static void norm_task(void *context, size_t cell, size_t worker)
     const dp_bank *bank = norms->bank;
     float *x = norms->rows + worker * bank->rows.dim;
     for (size_t row = 0; row < bank->rows.n_rows; row++) {
+        const size_t place = cell * bank->rows.n_rows + row;
+        if (place < dp_rows_begin(&bank->rows) || place >= dp_rows_end(&bank->rows))
+            continue;
         dp_rows_widen(&bank->rows, cell, row, 1, x);
         if (dp_norm_f32(x, bank->rows.dim) != bank->rows.norms[cell * bank->rows.n_rows + row])
             lower(&norms->first_wrong, cell * bank->rows.n_rows + row);

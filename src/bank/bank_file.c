@@ -151,14 +151,21 @@ static dp_status check_shapes(dp_bank *bank, dp_error *err)
     size_t places = 0;
     static const dp_dtype stored[] = {
         [DP_STORAGE_F32] = DP_DTYPE_F32, [DP_STORAGE_F16] = DP_DTYPE_F16, [DP_STORAGE_I8] = DP_DTYPE_I8};
+    const char *share = dp_safetensors_metadata(bank->file.mapped, "share");
+    dp_status status = share ? dp_bank_share_read(share, bank->file.path, &bank->share, &bank->rows, err) : DP_OK;
+    if (status)
+        return status;
     bank->rows.storage = bank->recipe.storage;
     if (features->rank != 4 || features->dtype != stored[bank->rows.storage]
-        || (features->count == 0 && (bank->recipe.layout != DP_LAYOUT_MOMENTS || bank->recipe.keep_features)))
+        || (features->count == 0
+            && (bank->share.of || bank->recipe.layout != DP_LAYOUT_MOMENTS || bank->recipe.keep_features)))
         return dp_fail(err, DP_E_FORMAT, "%s: tensor 'features' is not %s [rows, cols, rows per cell, features]",
                        bank->file.path, dp_dtype_name(stored[bank->rows.storage]));
-    bank->rows.grid_rows = features->shape[0];
-    bank->rows.grid_cols = features->shape[1];
-    bank->rows.n_rows = features->shape[2];
+    if (!bank->share.of) { /* else the share says them */
+        bank->rows.grid_rows = features->shape[0];
+        bank->rows.grid_cols = features->shape[1];
+        bank->rows.n_rows = features->shape[2];
+    }
     bank->rows.dim = bank->projection.dim = bank->projection.dim_in = features->shape[3];
     const dp_tensor *basis = dp_safetensors_find(bank->file.mapped, "basis");
     if (basis && basis->rank == 2)
@@ -168,7 +175,7 @@ static dp_status check_shapes(dp_bank *bank, dp_error *err)
                        bank->projection.dim_in, bank->rows.dim);
     if (!bank->rows.dim || !dp_rows_cells(&bank->rows) || bank->rows.dim > DP_MOMENTS_DIM)
         return dp_fail(err, DP_E_FORMAT, "%s: tensor 'features' has no cells or no numbers", bank->file.path);
-    places = features->count / bank->rows.dim;
+    places = dp_rows_places(&bank->rows);
     if (flat && dp_rows_cells(&bank->rows) != 1)
         return dp_fail(err, DP_E_FORMAT, "%s: a flat bank cannot have %zux%zu cells", bank->file.path,
                        bank->rows.grid_rows, bank->rows.grid_cols);
@@ -594,12 +601,8 @@ static dp_status read_bank(dp_bank *bank, dp_error *err)
     return status;
 }
 
-dp_status dp_bank_open(const char *path, dp_bank **out, dp_error *err)
-{
-    return dp_bank_open_within(path, NULL, out, err);
-}
-
-dp_status dp_bank_open_within(const char *path, const dp_limits *limits, dp_bank **out, dp_error *err)
+/* shares: also a file that holds a share of the rows. */
+static dp_status open_bank(const char *path, const dp_limits *limits, bool shares, dp_bank **out, dp_error *err)
 {
     dp_bank *bank = dp_calloc(1, sizeof *bank);
     if (bank)
@@ -611,11 +614,31 @@ dp_status dp_bank_open_within(const char *path, const dp_limits *limits, dp_bank
     dp_status status = dp_safetensors_open_within(path, limits, &bank->file.mapped, err);
     if (!status)
         status = read_bank(bank, err);
+    if (!status && bank->share.of && !shares)
+        status = dp_fail(err, DP_E_MISMATCH,
+                         "%s: is share %zu of %zu of a bank; only 'inspect' takes it, together with the others, as "
+                         "'PREFIX-*.bank'; for all else use the whole bank",
+                         path, bank->share.index, bank->share.of);
     if (status)
         dp_bank_close(&bank);
     else
         *out = bank;
     return status;
+}
+
+dp_status dp_bank_open(const char *path, dp_bank **out, dp_error *err)
+{
+    return open_bank(path, NULL, false, out, err);
+}
+
+dp_status dp_bank_open_within(const char *path, const dp_limits *limits, dp_bank **out, dp_error *err)
+{
+    return open_bank(path, limits, false, out, err);
+}
+
+dp_status dp_bank_open_share(const char *path, dp_bank **out, dp_error *err)
+{
+    return open_bank(path, NULL, true, out, err);
 }
 
 dp_status dp_bank_check_unchanged(const dp_bank *bank, dp_error *err)

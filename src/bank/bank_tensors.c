@@ -102,7 +102,9 @@ void dp_bank_describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
     static const dp_dtype stored[] = {
         [DP_STORAGE_F32] = DP_DTYPE_F32, [DP_STORAGE_F16] = DP_DTYPE_F16, [DP_STORAGE_I8] = DP_DTYPE_I8};
     const dp_tensor described[N_TENSORS] = {
-        [FEATURES] = {NULL, stored[r->storage], 4, {rows, cols, r->n_rows, r->dim}, 0, NULL},
+        [FEATURES] = bank->share.of
+                         ? (dp_tensor){NULL, stored[r->storage], 4, {1, 1, r->held, r->dim}, 0, NULL}
+                         : (dp_tensor){NULL, stored[r->storage], 4, {rows, cols, r->n_rows, r->dim}, 0, NULL},
         [NORMS] = {NULL, DP_DTYPE_F32, 3, {rows, cols, r->n_rows}, 0, NULL},
         [SCALES] = {NULL, DP_DTYPE_F32, 3, {rows, cols, r->n_rows}, 0, NULL},
         [ROW_PICTURE] = {NULL, DP_DTYPE_I32, 3, {rows, cols, r->n_rows}, 0, NULL},
@@ -153,7 +155,8 @@ void dp_bank_describe(const dp_bank *bank, dp_tensor tensors[N_TENSORS])
 
 size_t dp_bank_feature_bytes(const dp_bank *bank)
 {
-    return dp_rows_cells(&bank->rows) * bank->rows.n_rows * bank->rows.dim * dp_storage_bytes(bank->rows.storage);
+    const dp_rows *rows = &bank->rows;
+    return (bank->share.of ? rows->held : dp_rows_places(rows)) * rows->dim * dp_storage_bytes(rows->storage);
 }
 
 size_t dp_block_count(size_t bytes)

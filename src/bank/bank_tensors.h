@@ -80,9 +80,17 @@ void dp_part_pack_free(void *data[PART_TENSORS]);
 typedef struct dp_bank_scored {
     const dp_recipe *recipe; /* the bank's recipe, except for the scoring options */
     const dp_levels *levels;
-    const double *scores; /* [n_pictures] */
-    const double *peaks;  /* [n_pictures]; NULL: unknown */
+    const double *scores;       /* [n_pictures] */
+    const double *peaks;        /* [n_pictures]; NULL: unknown */
+    const dp_bank_share *share; /* only this share of the rows; NULL: all */
 } dp_bank_scored;
+
+/* The metadata that says which share of the rows a file holds; freed with dp_memory_free. NULL: no memory. */
+char *dp_bank_share_text(const dp_bank_share *share, const dp_rows *rows);
+/* Reads it: share, and of rows the grid, n_rows, first and held. Errors: DP_E_FORMAT. */
+dp_status dp_bank_share_read(const char *text, const char *path, dp_bank_share *share, dp_rows *rows, dp_error *err);
+/* Returns the first row of a share, counted over all cells, and their number in *n. */
+size_t dp_bank_share_range(const dp_rows *rows, size_t index, size_t of, size_t *n);
 
 /* Saves the bank as dp_bank_save does, with these scoring options and scores. */
 dp_status dp_bank_save_scored(const dp_bank *bank, const dp_bank_scored *scored, const char *path, dp_error *err);
@@ -91,6 +99,9 @@ dp_status dp_bank_save_scored(const dp_bank *bank, const dp_bank_scored *scored,
  * it compares them with those in the file, so that a damaged bank is not saved with correct checksums. Errors:
  * DP_E_CORRUPT, DP_E_NUMERIC, DP_E_MEMORY. */
 dp_status dp_bank_check_features(const dp_bank *bank, unsigned char *digests, dp_error *err);
+/* The same of rows first .. first + n - 1 alone, counted over all cells: digests of blocks that begin with the first of
+ * them. */
+dp_status dp_bank_check_rows(const dp_bank *bank, size_t first, size_t n, unsigned char *digests, dp_error *err);
 /* Checks the seal. The tensors `features` and `seal` must be there. Errors: DP_E_CORRUPT, DP_E_MEMORY. */
 dp_status dp_bank_check_seal(const dp_safetensors *file, const char *path, dp_error *err);
 

@@ -70,13 +70,14 @@ static dp_status write_header(const dp_bank *bank, const dp_bank_scored *scored,
          *origin = dp_origin_to_json(&scored->levels->origin), *choices = NULL;
     bool has_regions;
     char *regions = dp_regions_to_json(&bank->pictures, &has_regions);
+    char *share = scored->share ? dp_bank_share_text(scored->share, &bank->rows) : NULL;
     if (bank->choices.n)
         status = dp_choices_to_json(&bank->choices, &choices, err);
     snprintf(rows, sizeof rows, "%zu", bank->rows.rows_per_picture);
     snprintf(patch, sizeof patch, "%zu", bank->patch_recorded ? bank->patch_px : 0);
     snprintf(drift, sizeof drift, "%.17g", bank->learned.drift);
     snprintf(version, sizeof version, "%d", FORMAT_VERSION);
-    dp_key_value metadata[13] = {
+    dp_key_value metadata[14] = {
         {FORMAT_KEY, version},
         {"recipe", recipe},
         {"pictures", names},
@@ -96,12 +97,15 @@ static dp_status write_header(const dp_bank *bank, const dp_bank_scored *scored,
         metadata[n_metadata++] = (dp_key_value){"model_licence", bank->model.licence};
     if (has_regions)
         metadata[n_metadata++] = (dp_key_value){"regions", regions};
-    if (!status && names && model_path && origin && regions)
+    if (share)
+        metadata[n_metadata++] = (dp_key_value){"share", share};
+    if (!status && names && model_path && origin && regions && (share || !scored->share))
         status = dp_safetensors_header(path, tensors, n_tensors, metadata, n_metadata, header, bytes, err);
     else if (!status)
         status = dp_fail_memory(err, path, 0);
     dp_memory_free(choices);
     dp_memory_free(regions);
+    dp_memory_free(share);
     dp_memory_free(recipe);
     dp_memory_free(model_path);
     dp_memory_free(origin);
@@ -113,8 +117,18 @@ dp_status dp_bank_save(const dp_bank *bank, const char *path, dp_error *err)
 {
     const dp_bank_pictures *pictures = &bank->pictures;
     const dp_bank_scored own = {&bank->recipe, &bank->levels, pictures->loo_scores,
-                                pictures->peaks_known ? pictures->loo_peaks : NULL};
+                                pictures->peaks_known ? pictures->loo_peaks : NULL, NULL};
     return dp_bank_save_scored(bank, &own, path, err);
+}
+
+/* Shapes the features and their digests for n rows. */
+static void take_rows(const dp_rows *rows, size_t n, dp_tensor *features, dp_tensor *digests)
+{
+    features->shape[0] = features->shape[1] = 1;
+    features->shape[2] = n;
+    features->count = n * rows->dim;
+    digests->shape[0] = dp_block_count(dp_tensor_bytes(features));
+    digests->count = digests->shape[0] * DIGEST_BYTES;
 }
 
 dp_status dp_bank_save_scored(const dp_bank *bank, const dp_bank_scored *scored, const char *path, dp_error *err)
@@ -134,6 +148,11 @@ dp_status dp_bank_save_scored(const dp_bank *bank, const dp_bank_scored *scored,
     unsigned char *header = NULL, seal[DIGEST_BYTES];
     dp_writer *writer = NULL;
     dp_bank_describe(bank, tensors);
+    size_t first = 0, n_rows = dp_rows_places(&bank->rows);
+    if (scored->share) {
+        first = dp_bank_share_range(&bank->rows, scored->share->index, scored->share->of, &n_rows);
+        take_rows(&bank->rows, n_rows, &tensors[FEATURES], &tensors[DIGESTS]);
+    }
     unsigned char *digests = dp_malloc(tensors[DIGESTS].count, 1);
     size_t mask_bytes =
         dp_recipe_has_tensor(scored->recipe, peaks, BACKGROUND, FORMAT_VERSION) ? tensors[BACKGROUND].count : 0;
@@ -159,13 +178,14 @@ dp_status dp_bank_save_scored(const dp_bank *bank, const dp_bank_scored *scored,
         distance_scales[b][0] = levels->scales.local[b];
         distance_scales[b][1] = levels->scales.global[b];
     }
-    status = dp_bank_check_features(bank, digests, err);
+    status = scored->share ? dp_bank_check_rows(bank, first, n_rows, digests, err)
+                           : dp_bank_check_features(bank, digests, err);
     if (!status)
         status = dp_part_pack(bank->reference, tensors + PART_MEAN, part, err);
     if (status)
         goto done;
     const void *const data[N_TENSORS] = {
-        [FEATURES] = bank->rows.features,
+        [FEATURES] = scored->share ? dp_rows_stored(&bank->rows, 0, first) : bank->rows.features,
         [NORMS] = bank->rows.norms,
         [SCALES] = bank->rows.scales,
         [ROW_PICTURE] = bank->rows.row_picture,
@@ -233,4 +253,31 @@ done:
     dp_memory_free(lights);
     dp_memory_free(masks);
     return status;
+}
+
+dp_status dp_bank_save_share(const dp_bank *bank, size_t index, size_t of, const char *path, dp_error *err)
+{
+    const dp_rows *rows = &bank->rows;
+    if (!bank->file.mapped || bank->share.of)
+        return dp_fail(err, DP_E_ARGUMENT, "%s: only a whole bank that was opened from a file can be split",
+                       dp_bank_name(bank));
+    if (rows->moments)
+        return dp_fail(
+            err, DP_E_UNSUPPORTED,
+            "%s: distances of this bank follow from moments, not from rows that could be split; inspect with "
+            "one process, or cut the pictures into shards",
+            dp_bank_name(bank));
+    if (!index || index > of || of > dp_rows_places(rows))
+        return dp_fail(err, DP_E_ARGUMENT, "%s: there is no share %zu of %zu of %zu rows", dp_bank_name(bank), index,
+                       of, dp_rows_places(rows));
+    dp_bank_share share = {.index = index, .of = of};
+    const dp_tensor *seal = dp_safetensors_find(bank->file.mapped, dp_bank_tensor_name(SEAL));
+    for (size_t i = 0; i < DIGEST_BYTES; i++) {
+        share.whole[2 * i] = "0123456789abcdef"[seal->data[i] >> 4];
+        share.whole[2 * i + 1] = "0123456789abcdef"[seal->data[i] & 15];
+    }
+    const dp_bank_pictures *pictures = &bank->pictures;
+    const dp_bank_scored scored = {&bank->recipe, &bank->levels, pictures->loo_scores,
+                                   pictures->peaks_known ? pictures->loo_peaks : NULL, &share};
+    return dp_bank_save_scored(bank, &scored, path, err);
 }

@@ -86,10 +86,12 @@ void dp_rows_widen(const dp_rows *rows, size_t cell, size_t first, size_t n, flo
 
 void dp_rows_forget(const dp_rows *rows, size_t cell, size_t first, size_t n)
 {
-    if (!rows->mapped)
+    const size_t asked = cell * rows->n_rows + first, from = asked > dp_rows_begin(rows) ? asked : dp_rows_begin(rows),
+                 to = asked + n < dp_rows_end(rows) ? asked + n : dp_rows_end(rows);
+    if (!rows->mapped || from >= to)
         return;
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    char *begin = (char *)dp_rows_stored(rows, cell, first), *end = (char *)dp_rows_stored(rows, cell, first + n);
+    char *begin = (char *)dp_rows_stored(rows, 0, from), *end = (char *)dp_rows_stored(rows, 0, to);
     size_t before = (page - (uintptr_t)begin % page) % page, bytes = (size_t)(end - begin),
            after = (uintptr_t)end % page;
     if (before + after < bytes)
@@ -107,6 +109,7 @@ dp_rows dp_rows_block(const dp_rows *rows, size_t block)
     view.features = (const char *)rows->features + block * view.dim * dp_storage_bytes(rows->storage);
     view.norms = NULL;
     view.blocks = 1;
+    view.block = block;
     return view;
 }
 
@@ -223,7 +226,7 @@ static void norms_task(void *context, size_t index, size_t worker)
     size_t places = dp_rows_places(rows), end = (index + 1) * BLOCK;
     for (size_t place = index * BLOCK; place < end && place < places; place++) {
         n->norms[place] = 0;
-        if (rows->valid[place]) {
+        if (rows->valid[place] && place >= dp_rows_begin(rows) && place < dp_rows_end(rows)) {
             dp_rows_widen(rows, place / rows->n_rows, place % rows->n_rows, 1, x);
             n->norms[place] = dp_norm_f32(x, rows->dim);
         }

@@ -29,6 +29,8 @@ typedef struct dp_moments_rule {
 } dp_moments_rule;
 struct dp_moments;
 
+struct dp_elsewhere;
+
 /* A view: it owns nothing and is read-only. Tables of rows are [grid_rows * grid_cols, n_rows]. */
 typedef struct dp_rows {
     const char *name;            /* name of the bank's file for messages; NULL: it has none */
@@ -61,6 +63,11 @@ typedef struct dp_rows {
     size_t n_vector;
     const float *vectors; /* [n_pictures, n_vector]; NULL: none */
     bool equal;           /* blocks weigh the same, without scales */
+    size_t block;         /* of dp_rows_block: which one */
+    size_t first,
+        held; /* only the features of rows first .. first + held - 1, counted over all cells, are here; held 0: all */
+    const struct dp_elsewhere
+        *elsewhere; /* who has the others, and is asked in a search (search/elsewhere.h); NULL: nobody */
 } dp_rows;
 
 /* Memory that rows are written into, with the shapes above. Of a mapped file: copies of the tables that are not aligned
@@ -81,6 +88,17 @@ static inline size_t dp_rows_cells(const dp_rows *rows)
 static inline size_t dp_rows_places(const dp_rows *rows)
 {
     return dp_rows_cells(rows) * rows->n_rows;
+}
+
+/* Returns the first row whose features are here, counted over all cells, and the end of them. */
+static inline size_t dp_rows_begin(const dp_rows *rows)
+{
+    return rows->held ? rows->first : 0;
+}
+
+static inline size_t dp_rows_end(const dp_rows *rows)
+{
+    return rows->held ? rows->first + rows->held : dp_rows_places(rows);
 }
 
 /* Returns the picture of a row; DP_NO_PICTURE if it belongs to no single one. */
@@ -119,11 +137,12 @@ static inline float dp_stored_number(dp_storage storage, const void *row, float 
                                        : scale * (float)((const int8_t *)row)[i];
 }
 
-/* Returns the rows of one cell as they are stored. */
+/* Returns the rows of one cell as they are stored; they are here. */
 static inline const void *dp_rows_stored(const dp_rows *rows, size_t cell, size_t row)
 {
     return (const char *)rows->features
-           + (cell * rows->n_rows + row) * (rows->dim + rows->skip) * dp_storage_bytes(rows->storage);
+           + (cell * rows->n_rows + row - dp_rows_begin(rows)) * (rows->dim + rows->skip)
+                 * dp_storage_bytes(rows->storage);
 }
 
 /* Returns whether the rows are floats, one after another, so that a search can use them directly. */

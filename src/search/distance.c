@@ -20,6 +20,7 @@
 #include "base/isa.h"
 #include "base/memory.h"
 #include "base/statistics.h"
+#include "search/elsewhere.h"
 #include "search/global.h"
 #include "search/order_statistics.h"
 
@@ -32,6 +33,7 @@
 #define WIDEN_QUERIES 16              /* from so many queries on, rows are widened once, not again by every tile */
 #define TASK_FLOATS ((size_t)1 << 17) /* least size of a task of single cells: half a megabyte of the bank */
 #define SLICE_QUERIES ((size_t)1536)  /* queries of a global leave-one-out between two calls of progress */
+#define EACH_BYTES ((size_t)64 << 20) /* distances to each picture that are joined at a time */
 #define SLICE_PRODUCTS 2e10           /* between two calls of progress: some tenths of a second */
 
 /* What all tasks of a run share. */
@@ -39,9 +41,11 @@ struct job {
     const dp_rows *bank;
     dp_distance_kernels kernels;
     dp_search search; /* with isa and the picture's grid settled; for a flat bank the window is global */
-    float *wide; /* [threads, BLOCK_ROWS + MAX_QUERIES, dim] rows and queries as floats; NULL if the bank holds floats
+    float *wide;  /* [threads, BLOCK_ROWS + MAX_QUERIES, dim] rows and queries as floats; NULL if the bank holds floats
                   * or each query is searched alone */
-    float *each; /* [threads, MAX_QUERIES, n_pictures] distances to each picture; NULL: not asked for */
+    float *each;  /* [threads, MAX_QUERIES, n_pictures] distances to each picture; NULL: not asked for. Where the search
+                  * goes on, [cells, n_pictures] */
+    bool goes_on; /* the results are those of some rows: they are neither cleared nor concluded */
     /* the map of one picture */
     const float *features;
     const uint8_t *valid;
@@ -190,6 +194,7 @@ static void search(struct job *job, const dp_query *queries, size_t n, size_t wo
 {
     const dp_rows *bank = job->bank;
     const dp_query *active[MAX_QUERIES];
+    const size_t here = dp_rows_begin(bank), there = dp_rows_end(bank);
     size_t top = SIZE_MAX, bottom = 0, left = SIZE_MAX, right = 0;
     for (size_t q = 0; q < n; q++) {
         top = queries[q].row < top ? queries[q].row : top;
@@ -205,8 +210,9 @@ static void search(struct job *job, const dp_query *queries, size_t n, size_t wo
             for (size_t q = 0; q < n; q++)
                 if (within(queries[q].row, r, job->search.window) && within(queries[q].col, c, job->search.window))
                     active[n_active++] = &queries[q];
+            const size_t begin = cell * bank->n_rows, end = begin + bank->n_rows;
             if (n_active)
-                search_rows(job, active, n_active, cell * bank->n_rows, (cell + 1) * bank->n_rows, worker);
+                search_rows(job, active, n_active, begin > here ? begin : here, end < there ? end : there, worker);
         }
     }
 }
@@ -220,10 +226,12 @@ static void clear(const struct job *job, size_t result)
     job->out.valid[result] = 0;
 }
 
-/* The distances to each picture, and room for them: query number q of a worker's group. */
-static float *each_of(const struct job *job, size_t worker, size_t q)
+/* The distances to each picture, and room for them: query number q of a worker's group, whose result is this one. */
+static float *each_of(const struct job *job, size_t worker, size_t q, size_t result)
 {
     const size_t n = job->bank->n_pictures;
+    if (job->goes_on)
+        return job->each ? job->each + result * n : NULL;
     float *each = job->each ? job->each + (worker * MAX_QUERIES + q) * n : NULL;
     for (size_t p = 0; each && p < n; p++)
         each[p] = INFINITY;
@@ -251,7 +259,7 @@ static void conclude(const struct job *job, size_t result)
 
 static void conclude_all(const struct job *job, const dp_query *queries, const size_t *results, size_t n)
 {
-    for (size_t q = 0; q < n; q++) {
+    for (size_t q = 0; q < n && !job->goes_on; q++) {
         conclude(job, results[q]);
         if (queries[q].each)
             conclude_each(job, queries[q].each, results[q]);
@@ -272,7 +280,8 @@ static void search_square(struct job *job, size_t top, size_t left, size_t botto
     for (size_t r = top; r < bottom; r++) {
         for (size_t c = left; c < right; c++) {
             size_t cell = r * job->search.cols + c;
-            clear(job, cell);
+            if (!job->goes_on)
+                clear(job, cell);
             if (job->valid && !job->valid[cell])
                 continue;
             const float *x = job->features + cell * job->bank->dim;
@@ -284,7 +293,7 @@ static void search_square(struct job *job, size_t top, size_t left, size_t botto
                                     .leave_out = job->search.leave_out,
                                     .among = job->search.among,
                                     .nearest = job->out.nearest + cell * job->search.knn,
-                                    .each = each_of(job, worker, n)};
+                                    .each = each_of(job, worker, n, cell)};
             n++;
         }
     }
@@ -325,7 +334,8 @@ static dp_status map_everywhere(struct job *job, dp_pool *pool, dp_error *err)
     if (!queries)
         return dp_fail_memory(err, "the search of the whole bank", cells * sizeof *queries);
     for (size_t cell = 0; cell < cells; cell++) {
-        clear(job, cell);
+        if (!job->goes_on)
+            clear(job, cell);
         const float *x = job->features + cell * job->bank->dim;
         if (!job->valid || job->valid[cell])
             queries[n++] = (dp_query){.x = x,
@@ -335,7 +345,7 @@ static dp_status map_everywhere(struct job *job, dp_pool *pool, dp_error *err)
                                       .nearest = job->out.nearest + cell * job->search.knn};
     }
     dp_status status = dp_search_global(job->bank, &job->search, queries, n, pool, &job->not_finite, err);
-    for (size_t cell = 0; cell < cells && !status; cell++)
+    for (size_t cell = 0; cell < cells && !status && !job->goes_on; cell++)
         conclude(job, cell);
     dp_memory_free(queries);
     return status;
@@ -380,7 +390,7 @@ static dp_status begin(struct job *job, const dp_rows *bank, const dp_search *se
         if (!job->wide)
             return dp_fail_memory(err, "rows of the bank", rows * bank->dim * sizeof *job->wide);
     }
-    if (job->search.order) {
+    if (job->search.order && !job->goes_on) {
         const size_t queries = dp_pool_threads(pool) * MAX_QUERIES;
         job->each = dp_malloc_2d(queries, bank->n_pictures, sizeof *job->each);
         if (!job->each) {
@@ -394,12 +404,64 @@ static dp_status begin(struct job *job, const dp_rows *bank, const dp_search *se
 static dp_status end(struct job *job, dp_error *err)
 {
     dp_memory_free(job->wide);
-    dp_memory_free(job->each);
+    if (!job->goes_on)
+        dp_memory_free(job->each);
     if (!job->not_finite)
         return DP_OK;
     return dp_fail(err, DP_E_NUMERIC,
                    "%s%sa distance to the bank is not finite: the features of the picture or of the bank are damaged",
                    job->bank->name ? job->bank->name : "", job->bank->name ? ": " : "");
+}
+
+/* Searches for the cells of a picture, once the job has begun. */
+static dp_status run_map(struct job *job, dp_pool *pool, dp_error *err)
+{
+    size_t cells = job->search.band * job->search.cols, floats = job->bank->n_rows * job->bank->dim;
+    dp_status status = DP_OK;
+    if (job->search.window == 0) {
+        job->cells_per_task = floats < TASK_FLOATS ? (TASK_FLOATS + floats - 1) / floats : 1;
+        dp_pool_run(pool, (cells + job->cells_per_task - 1) / job->cells_per_task, single_cells_task, job);
+    } else if (everywhere(job)) {
+        status = map_everywhere(job, pool, err);
+    } else {
+        job->tiles_across = (job->search.cols + TILE_SIDE - 1) / TILE_SIDE;
+        dp_pool_run(pool, job->tiles_across * ((job->search.band + TILE_SIDE - 1) / TILE_SIDE), square_task, job);
+    }
+    return status ? (end(job, NULL), status) : end(job, err);
+}
+
+/* Asks those who have the rows, for some lines of the grid at a time where distances to each picture are kept. */
+static dp_status map_elsewhere(struct job *job, dp_pool *pool, dp_error *err)
+{
+    const dp_rows *bank = job->bank;
+    const dp_search whole = job->search;
+    const size_t cols = whole.cols, row_bytes = cols * bank->n_pictures * sizeof(float),
+                 most = !whole.order || row_bytes > EACH_BYTES ? 1 : EACH_BYTES / row_bytes,
+                 lines = !whole.order || most > whole.band ? whole.band : most, n_each = whole.order ? lines * cols : 0;
+    float *each = n_each ? dp_malloc_2d(n_each, bank->n_pictures, sizeof *each) : NULL;
+    dp_status status =
+        each || !n_each ? DP_OK : dp_fail_memory(err, "the distances to each picture", lines * row_bytes);
+    for (size_t line = 0; line < whole.band && !status; line += lines) {
+        dp_search search = whole;
+        const size_t first = line * cols;
+        search.top = whole.top + line;
+        search.band = whole.band - line < lines ? whole.band - line : lines;
+        const size_t cells = search.band * cols;
+        for (size_t i = 0; i < (n_each ? cells * bank->n_pictures : 0); i++)
+            each[i] = INFINITY;
+        for (size_t cell = first; cell < first + cells; cell++)
+            clear(job, cell);
+        const dp_offers into = {job->out.nearest + first * whole.knn, each};
+        status = bank->elsewhere->search(bank->elsewhere->user, bank, job->features + first * bank->dim,
+                                         job->valid ? job->valid + first : NULL, &search, pool, &into, err);
+        for (size_t cell = first; cell < first + cells && !status; cell++) {
+            conclude(job, cell);
+            if (each)
+                conclude_each(job, each + (cell - first) * bank->n_pictures, cell);
+        }
+    }
+    dp_memory_free(each);
+    return status ? (end(job, NULL), status) : end(job, err);
 }
 
 dp_status dp_distance_map(const dp_rows *bank, const float *features, const uint8_t *valid, const dp_search *settings,
@@ -409,17 +471,16 @@ dp_status dp_distance_map(const dp_rows *bank, const float *features, const uint
     dp_status status = begin(&job, bank, settings, pool, err);
     if (status)
         return status;
-    size_t cells = job.search.band * job.search.cols, floats = bank->n_rows * bank->dim;
-    if (job.search.window == 0) {
-        job.cells_per_task = floats < TASK_FLOATS ? (TASK_FLOATS + floats - 1) / floats : 1;
-        dp_pool_run(pool, (cells + job.cells_per_task - 1) / job.cells_per_task, single_cells_task, &job);
-    } else if (everywhere(&job)) {
-        status = map_everywhere(&job, pool, err);
-    } else {
-        job.tiles_across = (job.search.cols + TILE_SIDE - 1) / TILE_SIDE;
-        dp_pool_run(pool, job.tiles_across * ((job.search.band + TILE_SIDE - 1) / TILE_SIDE), square_task, &job);
-    }
-    return status ? (end(&job, NULL), status) : end(&job, err);
+    return bank->elsewhere ? map_elsewhere(&job, pool, err) : run_map(&job, pool, err);
+}
+
+dp_status dp_distance_offer(const dp_rows *bank, const float *features, const uint8_t *valid, const dp_search *settings,
+                            dp_pool *pool, const dp_offers *into, dp_error *err)
+{
+    struct job job = {
+        .features = features, .valid = valid, .out = {.nearest = into->nearest}, .each = into->each, .goes_on = true};
+    dp_status status = begin(&job, bank, settings, pool, err);
+    return status ? status : run_map(&job, pool, err);
 }
 
 /* -------------------------------------------------------------------------------------------------- leave-one-out */
@@ -500,7 +561,7 @@ static void leave_one_out_task(void *context, size_t index, size_t worker)
                                     .leave_out = job->first_picture + p,
                                     .among = among_of(job, p),
                                     .nearest = job->out.nearest + result * job->search.knn,
-                                    .each = each_of(job, worker, n)};
+                                    .each = each_of(job, worker, n, result)};
             n++;
         }
         if (n)
@@ -515,6 +576,10 @@ dp_status dp_distance_leave_one_out(const dp_rows *bank, size_t first, size_t n,
     struct job job = {.first_picture = first, .n_pictures = n, .out = *out};
     if (bank->row_picture)
         return dp_fail(err, DP_E_ARGUMENT, "the rows of the bank are not laid out picture by picture");
+    if (bank->held)
+        return dp_fail(err, DP_E_UNSUPPORTED,
+                       "the good pictures cannot be compared with each other: only a part of the "
+                       "bank's rows is in this process; do it with the whole bank");
     dp_status status = begin(&job, bank, settings, pool, err);
     if (status)
         return status;

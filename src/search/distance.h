@@ -39,6 +39,13 @@ typedef struct dp_distances {
     uint8_t *valid;        /* [cells] 1 if the picture's cell is valid and at least one valid row was found */
 } dp_distances;
 
+/* What has been found of a search that goes on: of some rows, before others. */
+typedef struct dp_offers {
+    dp_neighbour
+        *nearest; /* [cells, knn] as in dp_distances, but Euclidean distances are squared; infinite: none yet */
+    float *each;  /* [cells, n_pictures] the least distance to each picture, so too; NULL: without order */
+} dp_offers;
+
 /* Reports the progress of a search. report returns a value other than 0 to stop it. */
 typedef struct dp_progress {
     int (*report)(void *user, size_t done, size_t total);
@@ -57,7 +64,12 @@ typedef struct dp_progress {
 dp_status dp_distance_map(const dp_rows *bank, const float *features, const uint8_t *valid, const dp_search *search,
                           dp_pool *pool, const dp_distances *out, dp_error *err);
 
-/* The same for pictures first .. first + n - 1 of a grid bank itself, whose rows are those of its pictures: each one's
+/* Offers the rows that are here (dp_rows.held) to the cells of the picture: a part of dp_distance_map, which asks
+ * rows->elsewhere to do this with all rows, in any order of the shares, before it concludes. Errors: as dp_distance_map. */
+dp_status dp_distance_offer(const dp_rows *bank, const float *features, const uint8_t *valid, const dp_search *search,
+                            dp_pool *pool, const dp_offers *into, dp_error *err);
+
+/* dp_distance_map for pictures first .. first + n - 1 of a grid bank itself, whose rows are those of its pictures: each one's
  * own row (augmentation 0) is searched in the bank without any row of that picture; search->leave_out is not used.
  *   out of n pictures, one behind the other
  * progress (may be NULL) hears of cells, from this thread; where it stops the search: DP_E_CANCELLED. */

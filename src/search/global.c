@@ -46,9 +46,9 @@ struct search {
     dp_sweep_kernel sweep;
     dp_distance_kernels kernels;
     dp_tile_f32_fn exact;
-    size_t panels, group_panels, ranges, range_rows, block_rows, rows;
-    float *packed;        /* [panels, dim, width] */
-    double *squares;      /* [n] |x|^2 */
+    size_t panels, group_panels, ranges, range_rows, block_rows, first, rows; /* rows first .. first + rows - 1 */
+    float *packed;                                                            /* [panels, dim, width] */
+    double *squares;                                                          /* [n] |x|^2 */
     dp_neighbour *found;  /* [ranges, n, knn]; NULL with one range, which writes to the queries */
     const uint8_t *among; /* [n_pictures] of all queries, or NULL: they differ */
     float *wide;          /* [threads, block_rows, dim] if the bank's rows are not floats */
@@ -190,6 +190,8 @@ static void sweep_task(void *context, size_t index, size_t worker)
     size_t range = index % s->ranges, first = index / s->ranges * s->group_panels, width = s->sweep.width;
     size_t last = first + s->group_panels < s->panels ? first + s->group_panels : s->panels;
     size_t begin = range * s->range_rows, end = begin + s->range_rows < s->rows ? begin + s->range_rows : s->rows;
+    begin += s->first;
+    end += s->first;
     struct lanes lanes = {.norms = norms_of(bank, begin, end),
                           .found = s->found ? s->found + range * s->n * s->knn : NULL};
     for (size_t i = 0; i < (last - first) * width; i++) {
@@ -250,7 +252,8 @@ dp_status dp_search_global(const dp_rows *bank, const dp_search *search, const d
     size_t floats = 0, wide = 0, count = 0, threads = dp_pool_threads(pool);
     s.sweep = dp_sweep_kernel_get(search->isa);
     s.exact = s.metric == DP_METRIC_COSINE ? s.kernels.dot : s.kernels.l2;
-    s.rows = dp_rows_cells(bank) * bank->n_rows;
+    s.first = dp_rows_begin(bank);
+    s.rows = dp_rows_end(bank) - s.first;
     if (n == 0 || s.rows == 0)
         return DP_OK;
     s.panels = (n + s.sweep.width - 1) / s.sweep.width;

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/isa.h"
 #include "base/memory.h"
+#include "search/elsewhere.h"
 #include "search/global.h"
 
 #include <math.h>
@@ -29,35 +30,41 @@ struct measure {
     const dp_rows *bank;
     dp_metric metric;
     dp_distance_kernels kernels;
-    float *row; /* [dim] scratch: the row, widened */
+    size_t n;          /* neighbours of a row, itself included */
+    uint32_t *places;  /* [n] scratch: which rows, */
+    float *rows;       /* [n, dim] and they as floats */
+    double *distances; /* [n] scratch */
 };
 
-static double distance(const struct measure *by, const float *x, uint32_t row)
+static double distance(const struct measure *by, const float *x, size_t i)
 {
     const dp_rows *bank = by->bank;
     const bool cosine = by->metric == DP_METRIC_COSINE;
-    float value = 0, norm_x = dp_norm_f32(x, bank->dim), norm_y = bank->norms[row];
-    dp_rows_widen(bank, 0, row, 1, by->row);
-    (cosine ? by->kernels.dot : by->kernels.l2)(&x, 1, by->row, 1, bank->dim, &value, 1);
+    const float *row = by->rows + i * bank->dim;
+    float value = 0, norm_x = dp_norm_f32(x, bank->dim), norm_y = bank->norms[by->places[i]];
+    (cosine ? by->kernels.dot : by->kernels.l2)(&x, 1, row, 1, bank->dim, &value, 1);
     value = dp_distance_of(by->metric, value, norm_x > 0 ? 1 / norm_x : 0, norm_y > 0 ? 1 / norm_y : 0);
     return cosine ? (double)value : sqrt((double)value);
 }
 
-/* Returns the factor of a cell x whose nearest row is `star`; found: the n rows nearest to that row. distances [n] is
- * scratch. */
-static double factor_of(const struct measure *by, const float *x, uint32_t star, const dp_neighbour *found, size_t n,
-                        double *distances)
+/* Computes the factor of a cell x whose nearest row is `star`; found: the n rows nearest to that row. */
+static dp_status factor_of(const struct measure *by, const float *x, uint32_t star, const dp_neighbour *found,
+                           double *factor, dp_error *err)
 {
     size_t m = 0;
     bool met = false; /* the row itself; an equal row may stand before it */
-    distances[m++] = distance(by, x, star);
-    for (size_t i = 0; i < n && found[i].row != DP_NO_ROW && m < n; i++) {
+    by->places[m++] = star;
+    for (size_t i = 0; i < by->n && found[i].row != DP_NO_ROW && m < by->n; i++) {
         if (found[i].row == star && !met)
             met = true;
         else
-            distances[m++] = distance(by, x, found[i].row);
+            by->places[m++] = found[i].row;
     }
-    return dp_reweight_factor(distances, m);
+    dp_status status = dp_rows_fetch(by->bank, by->places, m, by->rows, err);
+    for (size_t i = 0; i < m && !status; i++)
+        by->distances[i] = distance(by, x, i);
+    *factor = dp_reweight_factor(by->distances, status ? 0 : m);
+    return status;
 }
 
 /* Some cells and their nearest rows. */
@@ -79,31 +86,35 @@ static dp_status find_factors(const dp_rows *bank, const struct stars *stars, co
     around.rows = n_cells;
     around.cols = 1;
     dp_isa isa;
-    size_t count, values;
-    bool fits = dp_mul_size(n_cells, n, &count) && dp_mul_size(n_cells + 1, bank->dim, &values);
-    dp_neighbour *found = fits ? dp_malloc(count, sizeof *found) : NULL;
-    double *distances = dp_malloc(n, sizeof *distances);
-    float *rows = fits ? dp_malloc(values, sizeof *rows) : NULL, *mean = dp_malloc(n_cells, sizeof *mean);
+    size_t count;
+    struct measure by = {.bank = bank, .metric = search->metric, .n = n};
+    dp_neighbour *found = dp_mul_size(n_cells, n, &count) ? dp_malloc(count, sizeof *found) : NULL;
+    float *rows = dp_malloc_2d(n_cells, bank->dim, sizeof *rows), *mean = dp_malloc(n_cells, sizeof *mean);
     uint8_t *counts = dp_malloc(n_cells, 1);
-    dp_status status = found && distances && rows && mean && counts
+    by.distances = dp_malloc(n, sizeof *by.distances);
+    by.places = dp_malloc(n, sizeof *by.places);
+    by.rows = dp_malloc_2d(n, bank->dim, sizeof *by.rows);
+    dp_status status = found && rows && mean && counts && by.distances && by.places && by.rows
                            ? dp_isa_resolve(search->isa, &isa, err)
                            : dp_fail_memory(err, "the weight of a score", n_cells * n * sizeof *found);
-    for (size_t i = 0; i < n_cells && !status; i++)
-        dp_rows_widen(bank, 0, stars->rows[i], 1, rows + i * bank->dim);
+    if (!status)
+        status = dp_rows_fetch(bank, stars->rows, n_cells, rows, err);
     if (!status)
         status = dp_distance_map(bank, rows, NULL, &around, pool, &(dp_distances){found, mean, counts}, err);
     if (!status) {
-        const struct measure by = {bank, search->metric, dp_distance_kernels_get(isa), rows + n_cells * bank->dim};
-        for (size_t i = 0; i < n_cells; i++)
-            factors[i] = factor_of(&by, stars->features + stars->cells[i] * bank->dim, stars->rows[i], found + i * n, n,
-                                   distances);
+        by.kernels = dp_distance_kernels_get(isa);
+        for (size_t i = 0; i < n_cells && !status; i++)
+            status = factor_of(&by, stars->features + stars->cells[i] * bank->dim, stars->rows[i], found + i * n,
+                               &factors[i], err);
         for (size_t i = 0; i < n_cells && !status; i++)
             if (!isfinite(factors[i]))
                 status = dp_fail(err, DP_E_NUMERIC,
                                  "the weight of a score is not finite: a distance in the bank is too large");
     }
     dp_memory_free(found);
-    dp_memory_free(distances);
+    dp_memory_free(by.distances);
+    dp_memory_free(by.places);
+    dp_memory_free(by.rows);
     dp_memory_free(rows);
     dp_memory_free(mean);
     dp_memory_free(counts);
