@@ -157,7 +157,7 @@ def test_no_document_names_an_option_that_does_not_exist(helps):
     for path in documents():
         text = path.read_text().replace("\\-", "-")
         for number, line in enumerate(text.splitlines(), 1):
-            others = re.search(r"meson|ninja|make |demo-render|RENDER|libfuzzer|-runs=|pytest|git |gcc|clang|curl |valgrind|bench/|scripts/", line)
+            others = re.search(r"meson|ninja|make |demo-render|RENDER|libfuzzer|-runs=|pytest|git |gcc|clang|curl |valgrind|mpirun|bench/|scripts/", line)
             for option in re.findall(r"(?<![\w-])--([a-z][a-z0-9-]*[a-z0-9])", line):
                 if option not in known and not others:
                     wrong.append(f"{path.relative_to(ROOT)}:{number}: --{option}")
