@@ -451,7 +451,7 @@ static dp_status serve_open(const dp_exchange *exchange, const struct request *r
     return status;
 }
 
-/* Makes room for n values, once more than before. */
+/* Returns room for n values in the place of the old. */
 static void *room(void *old, size_t n, size_t bytes)
 {
     dp_memory_free(old);
